@@ -1,0 +1,55 @@
+/* backend.h: a target, as data and a handful of functions; and the one table of them.
+ *
+ * A back end takes a module of tile IR at the end of its own pipeline and gives text or bytes of a later stage. It prints
+ * nothing: what goes wrong comes back as diagnostics. llvm-c stays behind this header.
+ */
+#ifndef TILE_BACKENDS_BACKEND_H
+#define TILE_BACKENDS_BACKEND_H
+
+#include "compiler/abi.h"
+#include "compiler/ir.h"
+#include "compiler/pass.h"
+
+typedef enum backend_stage { STAGE_AST, STAGE_TIR, STAGE_LAID, STAGE_LLVM, STAGE_ASM, STAGE_BIN, STAGE_COUNT } backend_stage;
+
+typedef struct backend_target {
+    str name;     /* as on the command line: "cpu", "cuda:sm_90a" */
+    str chip;     /* "" = the host */
+    str features; /* "" = the host's */
+    int opt_level; /* LLVM's, 0..3; default 2 */
+} backend_target;
+
+typedef struct tile_backend {
+    const char *family; /* "cpu", "cuda", "hip" */
+    const char *doc;
+    const pass_id *pipeline;
+    uint32_t npipeline;
+    bool runs; /* this build can execute its code on some machine */
+    /* true and text or bytes of `stage` for kernel `k` (LLVM text, assembly, object); diagnostics otherwise */
+    bool (*emit)(arena *a, const ir_module *m, const ir_func *k, const backend_target *t, backend_stage stage, str *out, diags *d);
+    /* names of the chips it knows, for `tilec targets` and did-you-mean; n of them */
+    const char *const *chips;
+    uint32_t nchips;
+} tile_backend;
+
+extern const tile_backend *const tile_backends[]; /* ends with NULL */
+const tile_backend *backend_find(str target, backend_target *out, arena *a); /* NULL where there is none; parses "family:chip" */
+
+/* ---- backends/cpu: code for this very machine ---- */
+typedef struct cpu_jit cpu_jit;       /* a code region; thread-safe */
+typedef struct cpu_kernel {
+    abi_entry *entry;
+    int64_t buffer_bytes; /* per thread */
+    bool ordered;         /* may spin: start its programs in ascending order, one a claim */
+    int64_t grain;        /* programs a claim is worth, at least 1 */
+    void *handle;
+} cpu_kernel;
+
+cpu_jit *cpu_jit_new(str *err);
+void cpu_jit_free(cpu_jit *j);
+bool cpu_jit_compile(cpu_jit *j, arena *a, const ir_module *m, const ir_func *k, int opt_level, cpu_kernel *out, diags *d);
+void cpu_jit_release(cpu_jit *j, cpu_kernel *k);
+/* what the host is, for `tilec targets` and cache keys: "znver4 (avx512f,avx512bf16,...)" */
+str cpu_host_describe(arena *a);
+
+#endif
