@@ -7,8 +7,8 @@
  * Loops carry values by copying what the body yields into the buffers of the op's results, then exchanging these with the
  * buffers of the region's parameters: a yield that permutes the carried values needs no care, and nothing is copied twice.
  *
- * max_ops counts an op as 1 and 1 more for every 64 elements of its largest result, so it bounds time whatever the
- * extents. max_bytes bounds what all buffers take. Reading a value that `undef` made gives 0.
+ * max_ops counts an op as 1 and 1 more for every 64 elements of its largest operand or result (products of a dot), so it
+ * bounds time whatever the extents. max_bytes bounds what all buffers take. Reading a value that `undef` made gives 0.
  */
 #include "compiler/interp_impl.h"
 
@@ -295,17 +295,29 @@ static bool exec_print(frame *fr, ir_op o)
 
 /* ---- ops ---- */
 
+/* elements that op o goes through: of its largest operand or result; of a dot the products */
+static uint64_t elements_of(const frame *fr, ir_op o)
+{
+    const ir_module *m = fr->f->m;
+    int64_t most = 0;
+    for (uint32_t i = 0; i < ir_nin(fr->f, o) + ir_nout(fr->f, o); i++) {
+        uint32_t nin = ir_nin(fr->f, o);
+        ir_type t = i < nin ? in_type(fr, o, i) : out_type(fr, o, i - nin);
+        int64_t n = ir_type_of(m, t)->kind == TK_TILE ? ir_type_count(m, t) : 1;
+        most = n > most ? n : most;
+    }
+    if (ir_op_code(fr->f, o) != IR_OP_dot)
+        return (uint64_t)most;
+    const ir_type_info *a = ir_type_of(m, in_type(fr, o, 0));
+    return (uint64_t)ir_type_count(m, out_type(fr, o, 0)) * (uint64_t)a->shape[a->rank - 1];
+}
+
 static bool within_budget(frame *fr, ir_op o)
 {
     interp *x = fr->p->x;
     if (!x->opt->max_ops)
         return true;
-    int64_t most = 0;
-    for (uint32_t i = 0; i < ir_nout(fr->f, o); i++) {
-        int64_t n = ir_type_count(fr->f->m, out_type(fr, o, i));
-        most = n > most ? n : most;
-    }
-    x->ops += 1 + (uint64_t)most / 64;
+    x->ops += 1 + elements_of(fr, o) / 64;
     if (x->ops > x->opt->max_ops)
         return interp_fault(fr, o, "more than %llu ops executed", (unsigned long long)x->opt->max_ops);
     return true;

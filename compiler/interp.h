@@ -19,7 +19,7 @@ typedef struct interp_options {
     bool check_asserts; /* device_assert is live */
     const interp_range *bounds;
     uint32_t nbounds;
-    uint64_t max_ops; /* stop with an error after so many ops executed; 0 = none (fuzzing, runaway loops) */
+    uint64_t max_ops; /* stop with an error after so many ops executed (one more per 64 elements); 0 = none */
     uint64_t max_bytes; /* most memory that the values of a program may take; 0 = 2 GiB */
 } interp_options;
 

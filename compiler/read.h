@@ -43,6 +43,7 @@ typedef struct read_name {
 
 typedef struct reader {
     arena *a;
+    arena *s;       /* lists of the ops being read, by stack discipline */
     diags *d;
     uint32_t file;
     str text;
@@ -77,8 +78,12 @@ bool read_take_word(reader *r, const char *word);
 /* takes it or reports what was expected, "in WHERE" */
 bool read_expect(reader *r, char punct, const char *where);
 str read_found(reader *r); /* the next token as messages name it */
+/* decimal or 0x, with a sign; false where it isn't one or has over 64 bits */
+bool read_digits(str s, bool *negative, uint64_t *out);
 /* an integer; unsigned ones above INT64_MAX only with `wide`, as their bit pattern */
 bool read_int(reader *r, const char *what, bool wide, int64_t *out);
+/* the next tokens are '{' name '=' */
+bool read_is_attrs(const reader *r);
 /* the nearest of n names within two edits, or NULL */
 const char *read_nearest(str word, const char *const *names, uint32_t n);
 
@@ -89,11 +94,13 @@ bool read_literal(reader *r, token *out);
 bool read_literal_bits(reader *r, const token *lit, dtype dt, uint64_t *bits);
 
 /* read_op.c */
-bool read_value_define(reader *r, const token *name, ir_val v);
-bool read_params(reader *r, ir_region region); /* (%a: type, ..) */
-/* { ops } with the region on top of the builder's stack; its parameters were read */
-void read_ops(reader *r);
-void read_skip(reader *r, int braces); /* to the next line at that nesting */
-bool read_loc_use(reader *r, ir_loc *out);
+void read_define(reader *r, const token *name, ir_val v); /* reports a second definition */
+void read_end_scope(reader *r, uint32_t mark);            /* names defined since r->scope.n was `mark` */
+/* ops up to and with '}', into the region on top of the builder's stack */
+void read_ops(reader *r, uint32_t open);
+/* behind a fault in what began at byte `start`: on to the next line, or '}', where `braces` are open */
+void read_skip(reader *r, uint32_t start, int braces);
+bool read_loc_use(reader *r, ir_loc *out); /* [@n] */
+bool read_origin(reader *r, const char *what, uint32_t *out);
 
 #endif

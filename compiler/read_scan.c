@@ -254,8 +254,7 @@ bool read_expect(reader *r, char punct, const char *where)
     return false;
 }
 
-/* decimal or 0x, with a sign; false where it isn't one or has over 64 bits */
-static bool parse_int(str s, bool *negative, uint64_t *out)
+bool read_digits(str s, bool *negative, uint64_t *out)
 {
     size_t i = 0;
     uint64_t base = 10, x = 0;
@@ -286,7 +285,7 @@ bool read_int(reader *r, const char *what, bool wide, int64_t *out)
         read_error(r, read_here(r), "expected %s, found %.*s", what, STR_ARG(found));
         return false;
     }
-    if (!parse_int(r->tok.text, &negative, &x) || (negative ? x > (uint64_t)1 << 63 : !wide && x > INT64_MAX)) {
+    if (!read_digits(r->tok.text, &negative, &x) || (negative ? x > (uint64_t)1 << 63 : !wide && x > INT64_MAX)) {
         str found = read_found(r);
         read_error(r, read_here(r), "expected %s, an integer of 64 bits, found %.*s", what, STR_ARG(found));
         return false;
@@ -308,4 +307,16 @@ const char *read_nearest(str word, const char *const *names, uint32_t n)
         }
     }
     return best;
+}
+
+bool read_is_attrs(const reader *r)
+{
+    reader ahead = *r; /* only its place moves, and space and words report nothing */
+    if (!read_is(r, '{'))
+        return false;
+    skip_space(&ahead);
+    if (!word_at(&ahead).n)
+        return false;
+    skip_space(&ahead);
+    return peek(&ahead, 0) == '=';
 }

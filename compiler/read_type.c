@@ -305,22 +305,17 @@ static bool nan_bits(reader *r, const token *lit, dtype dt, uint64_t *bits)
 
 static bool int_bits(reader *r, const token *lit, dtype dt, uint64_t *bits)
 {
-    reader one = *r; /* the scanner's look-ahead replaced by the literal */
-    int64_t x;
-    uint32_t before = r->d->errors;
-    one.tok = *lit;
+    bool negative, fits;
+    uint64_t x;
     if (lit->kind != TOK_NUMBER)
         return bad_literal(r, lit, "is not a", dt);
-    if (!read_int(&one, "the value of an integer constant", true, &x)) {
-        r->pos = r->d->errors != before && one.pos == r->text.n ? one.pos : r->pos;
-        return false;
-    }
-    *bits = dt_wrap(dt, (uint64_t)x);
-    bool negative = lit->text.p[0] == '-', fits;
+    if (!read_digits(lit->text, &negative, &x) || (negative && x > (uint64_t)1 << 63))
+        return bad_literal(r, lit, "is no integer that fits", dt);
+    *bits = dt_wrap(dt, negative ? 0 - x : x);
     if (dt_is_signed(dt))
-        fits = dt_int(dt, *bits) == x && (x < 0) == (negative && x != 0);
+        fits = (uint64_t)dt_int(dt, *bits) == (negative ? 0 - x : x) && (negative || x <= INT64_MAX);
     else
-        fits = *bits == (uint64_t)x && !(negative && x != 0);
+        fits = *bits == x && (!negative || !x);
     return fits ? true : bad_literal(r, lit, "does not fit", dt);
 }
 

@@ -1,0 +1,237 @@
+/* convert.c: number conversions (op cast), scalar or vector, without library calls.
+ *
+ * Every conversion to a float narrower than f32 starts from an f32 that rounding to odd made: the value truncated, its last
+ * bit set when anything was lost. That f32 has enough digits that rounding it again gives what rounding the source once
+ * would (f32 keeps two digits more than f16, bf16 and the 8-bit formats need).
+ *
+ * 8-bit floats: decoding shifts exponent and mantissa into place and multiplies by a power of two, which makes denormals
+ * come out right; encoding rounds the bits of an f32 to nearest even, with the addition of a magic number for denormals.
+ */
+#include "backends/llvm/cg.h"
+
+typedef struct f8_format {
+    int mant, bias;
+    uint32_t max;     /* greatest finite code */
+    uint32_t nan;     /* code of NaN */
+    bool inf, fnuz;
+} f8_format;
+
+static f8_format f8_of(dtype d)
+{
+    switch (d) {
+    case DT_F8E4M3: return (f8_format){3, 7, 0x7e, 0x7f, false, false};
+    case DT_F8E5M2: return (f8_format){2, 15, 0x7b, 0x7e, true, false};
+    case DT_F8E4M3FNUZ: return (f8_format){3, 8, 0x7f, 0x80, false, true};
+    default: return (f8_format){2, 16, 0x7f, 0x80, false, true};
+    }
+}
+
+static lval ext_bf16(cg *c, lval x, int lanes)
+{
+    lty w = cg_vec(c->i32, lanes);
+    lval b = LLVMBuildShl(c->b, LLVMBuildZExt(c->b, x, w, ""), cg_int(w, 16), "");
+    return cg_bits(c, b, cg_vec(c->f32, lanes));
+}
+
+static lval trunc_bf16(cg *c, lval x, int lanes)
+{
+    lty w = cg_vec(c->i32, lanes);
+    lval b = cg_bits(c, x, w);
+    lval odd = LLVMBuildAnd(c->b, LLVMBuildLShr(c->b, b, cg_int(w, 16), ""), cg_int(w, 1), "");
+    lval r = LLVMBuildAdd(c->b, b, LLVMBuildAdd(c->b, odd, cg_int(w, 0x7fff), ""), "");
+    lval quiet = LLVMBuildOr(c->b, b, cg_int(w, 0x400000), "");
+    r = cg_sel(c, cg_fcmp(c, LLVMRealUNO, x, x), quiet, r);
+    return LLVMBuildTrunc(c->b, LLVMBuildLShr(c->b, r, cg_int(w, 16), ""), cg_vec(c->i16, lanes), "");
+}
+
+static lval ext_f8(cg *c, lval x, dtype d, int lanes)
+{
+    f8_format f = f8_of(d);
+    lty w = cg_vec(c->i32, lanes), t = cg_vec(c->f32, lanes);
+    lval b = LLVMBuildZExt(c->b, x, w, "");
+    lval mag = LLVMBuildAnd(c->b, b, cg_int(w, 0x7f), "");
+    lval v = cg_bits(c, LLVMBuildShl(c->b, mag, cg_int(w, 23 - f.mant), ""), t);
+    double scale = 1;
+    for (int i = 0; i < 127 - f.bias; i++)
+        scale *= 2;
+    v = cg_bits(c, LLVMBuildFMul(c->b, v, cg_real(t, scale), ""), w);
+    if (f.inf) /* exponent all ones: infinity or NaN keep their mantissa */
+        v = cg_sel(c, cg_icmp(c, LLVMIntUGE, mag, cg_int(w, 0x7c)),
+                   LLVMBuildOr(c->b, LLVMBuildShl(c->b, mag, cg_int(w, 21), ""), cg_int(w, 0x7f800000), ""), v);
+    lval sign = LLVMBuildShl(c->b, LLVMBuildAnd(c->b, b, cg_int(w, 0x80), ""), cg_int(w, 24), "");
+    v = LLVMBuildOr(c->b, v, sign, "");
+    lval is_nan = f.fnuz ? cg_icmp(c, LLVMIntEQ, b, cg_int(w, 0x80)) : cg_icmp(c, LLVMIntUGT, mag, cg_int(w, f.inf ? 0x7c : 0x7e));
+    return cg_bits(c, cg_sel(c, is_nan, cg_int(w, 0x7fc00000), v), t);
+}
+
+static lval trunc_f8(cg *c, lval x, dtype d, int lanes)
+{
+    f8_format f = f8_of(d);
+    lty w = cg_vec(c->i32, lanes), t = cg_vec(c->f32, lanes);
+    lval b = cg_bits(c, x, w), mag = LLVMBuildAnd(c->b, b, cg_int(w, 0x7fffffff), "");
+    int drop = 23 - f.mant;
+    lval odd = LLVMBuildAnd(c->b, LLVMBuildLShr(c->b, mag, cg_int(w, drop), ""), cg_int(w, 1), "");
+    lval r = LLVMBuildAdd(c->b, mag, LLVMBuildAdd(c->b, odd, cg_int(w, (1 << (drop - 1)) - 1), ""), "");
+    lval normal = LLVMBuildSub(c->b, LLVMBuildLShr(c->b, r, cg_int(w, drop), ""), cg_int(w, (127 - f.bias) << f.mant), "");
+    int64_t magic = (int64_t)(127 + 1 - f.bias - f.mant + 23) << 23; /* 2^(1 - bias - mant + 23) */
+    lval m = cg_int(w, magic);
+    lval sum = LLVMBuildFAdd(c->b, cg_bits(c, mag, t), cg_bits(c, m, t), "");
+    lval denormal = LLVMBuildSub(c->b, cg_bits(c, sum, w), m, "");
+    lval least = cg_int(w, (int64_t)(127 + 1 - f.bias) << 23);
+    lval code = cg_sel(c, cg_icmp(c, LLVMIntULT, mag, least), denormal, normal);
+    code = cg_call2(c, CGI_umin, code, cg_int(w, f.max));
+    lval sign = LLVMBuildAnd(c->b, LLVMBuildLShr(c->b, b, cg_int(w, 24), ""), cg_int(w, 0x80), "");
+    lval is_nan = cg_icmp(c, LLVMIntUGT, mag, cg_int(w, 0x7f800000));
+    if (f.fnuz) {
+        lval zero = cg_icmp(c, LLVMIntEQ, code, cg_int(w, 0));
+        code = cg_sel(c, zero, cg_int(w, 0), LLVMBuildOr(c->b, code, sign, ""));
+        code = cg_sel(c, is_nan, cg_int(w, f.nan), code);
+    } else {
+        code = LLVMBuildOr(c->b, cg_sel(c, is_nan, cg_int(w, f.nan), code), sign, "");
+    }
+    return LLVMBuildTrunc(c->b, code, cg_vec(c->i8, lanes), "");
+}
+
+lval cg_to_f32(cg *c, lval x, dtype from, int lanes)
+{
+    if (from == DT_BF16)
+        return ext_bf16(c, x, lanes);
+    if (dt_is_f8(from))
+        return ext_f8(c, x, from, lanes);
+    return from == DT_F16 ? LLVMBuildFPExt(c->b, x, cg_vec(c->f32, lanes), "") : x;
+}
+
+lval cg_from_f32(cg *c, lval x, dtype to, int lanes)
+{
+    if (to == DT_BF16)
+        return trunc_bf16(c, x, lanes);
+    if (dt_is_f8(to))
+        return trunc_f8(c, x, to, lanes);
+    return to == DT_F16 ? LLVMBuildFPTrunc(c->b, x, cg_vec(c->f16, lanes), "") : x;
+}
+
+/* `code`, made by rounding to nearest from a value of magnitude `mag`, moved one step toward zero where it is above */
+static lval step_down(cg *c, lval code, lval back_mag, lval mag)
+{
+    lty t = LLVMTypeOf(code);
+    lval above = cg_fcmp(c, LLVMRealOGT, back_mag, mag);
+    return cg_sel(c, above, LLVMBuildSub(c->b, code, cg_int(t, 1), ""), code);
+}
+
+static lval magnitude(cg *c, lval x)
+{
+    return cg_call1(c, CGI_fabs, x);
+}
+
+/* f64 to f32 toward zero; with `odd`, the last bit set where anything was lost */
+static lval f64_to_f32(cg *c, lval x, bool odd, int lanes)
+{
+    lty w = cg_vec(c->i32, lanes), t = cg_vec(c->f32, lanes), d = cg_vec(c->f64, lanes);
+    lval near = LLVMBuildFPTrunc(c->b, x, t, "");
+    lval back = LLVMBuildFPExt(c->b, near, d, "");
+    lval code = step_down(c, cg_bits(c, near, w), magnitude(c, back), magnitude(c, x));
+    if (odd) {
+        lval lost = LLVMBuildZExt(c->b, cg_fcmp(c, LLVMRealONE, back, x), w, "");
+        code = LLVMBuildOr(c->b, code, lost, "");
+    }
+    return cg_bits(c, code, t);
+}
+
+/* f32 to a narrower float, toward zero */
+static lval f32_toward_zero(cg *c, lval x, dtype to, int lanes)
+{
+    lval near = cg_from_f32(c, x, to, lanes);
+    lval back = cg_to_f32(c, near, to, lanes);
+    lty w = cg_as_int(c, LLVMTypeOf(near));
+    lval r = step_down(c, cg_bits(c, near, w), magnitude(c, back), magnitude(c, x));
+    return cg_bits(c, r, LLVMTypeOf(near));
+}
+
+/* an integer as an f32 rounded to odd */
+static lval int_to_f32_odd(cg *c, lval x, dtype from, int lanes)
+{
+    lty t = cg_vec(c->f32, lanes), d = cg_vec(c->f64, lanes), w = LLVMTypeOf(x);
+    bool s = dt_is_signed(from);
+    if (dt_bits(from) <= 16)
+        return s ? LLVMBuildSIToFP(c->b, x, t, "") : LLVMBuildUIToFP(c->b, x, t, "");
+    if (dt_bits(from) == 64) { /* gather what f64 can't hold in one sticky bit */
+        lval low = cg_icmp(c, LLVMIntNE, LLVMBuildAnd(c->b, x, cg_int(w, 0xfff), ""), cg_int(w, 0));
+        lval rest = LLVMBuildAnd(c->b, x, cg_int(w, ~(int64_t)0xfff), "");
+        lval sticky = LLVMBuildOr(c->b, rest, cg_sel(c, low, cg_int(w, 0x800), cg_int(w, 0)), "");
+        lval lim = cg_int(w, (int64_t)1 << 52);
+        lval small = cg_icmp(c, LLVMIntULT, s ? LLVMBuildAdd(c->b, x, lim, "") : x,
+                             s ? cg_int(w, (int64_t)1 << 53) : lim);
+        x = cg_sel(c, small, x, sticky);
+    }
+    lval f = s ? LLVMBuildSIToFP(c->b, x, d, "") : LLVMBuildUIToFP(c->b, x, d, "");
+    return f64_to_f32(c, f, true, lanes);
+}
+
+static lval int_to_float(cg *c, lval x, dtype from, dtype to, bool rtz, int lanes)
+{
+    lty t = cg_vec(cg_num(c, to), lanes);
+    bool s = dt_is_signed(from);
+    if (to == DT_F64 || (to == DT_F32 && !rtz))
+        return s ? LLVMBuildSIToFP(c->b, x, t, "") : LLVMBuildUIToFP(c->b, x, t, "");
+    lval f = int_to_f32_odd(c, x, from, lanes);
+    if (to == DT_F32) /* toward zero: of 24 bits or less f is exact; of more, truncate what the f64 held */
+        return dt_bits(from) <= 16 ? f
+                                   : f64_to_f32(c, s ? LLVMBuildSIToFP(c->b, x, cg_vec(c->f64, lanes), "")
+                                                     : LLVMBuildUIToFP(c->b, x, cg_vec(c->f64, lanes), ""),
+                                                false, lanes);
+    return rtz ? f32_toward_zero(c, f, to, lanes) : cg_from_f32(c, f, to, lanes);
+}
+
+static lval float_to_int(cg *c, lval x, dtype from, dtype to, int lanes)
+{
+    if (from != DT_F32 && from != DT_F64) {
+        x = cg_to_f32(c, x, from, lanes);
+        from = DT_F32;
+    }
+    lty t[] = {cg_vec(cg_num(c, to), lanes), LLVMTypeOf(x)};
+    return cg_call(c, dt_is_signed(to) ? CGI_fptosi_sat : CGI_fptoui_sat, t, 2, &x, 1);
+}
+
+static lval float_to_float(cg *c, lval x, dtype from, dtype to, bool rtz, int lanes)
+{
+    if (from == DT_F64) {
+        if (to == DT_F32)
+            return rtz ? f64_to_f32(c, x, false, lanes) : LLVMBuildFPTrunc(c->b, x, cg_vec(c->f32, lanes), "");
+        x = f64_to_f32(c, x, true, lanes);
+    } else {
+        x = cg_to_f32(c, x, from, lanes);
+    }
+    if (to == DT_F64)
+        return LLVMBuildFPExt(c->b, x, cg_vec(c->f64, lanes), "");
+    return rtz && to != DT_F32 ? f32_toward_zero(c, x, to, lanes) : cg_from_f32(c, x, to, lanes);
+}
+
+static lval to_bool(cg *c, lval x, dtype from, int lanes)
+{
+    if (!dt_is_any_float(from))
+        return cg_icmp(c, LLVMIntNE, x, cg_int(LLVMTypeOf(x), 0));
+    x = cg_to_f32(c, x, from, lanes);
+    return cg_fcmp(c, LLVMRealUNE, x, cg_real(LLVMTypeOf(x), 0));
+}
+
+lval cg_cast(cg *c, lval x, dtype from, dtype to, bool rtz, int lanes)
+{
+    if (from == to)
+        return x;
+    if (to == DT_BOOL)
+        return to_bool(c, x, from, lanes);
+    lty t = cg_vec(cg_num(c, to), lanes);
+    if (from == DT_BOOL) {
+        if (!dt_is_any_float(to))
+            return LLVMBuildZExt(c->b, x, t, "");
+        return int_to_float(c, LLVMBuildZExt(c->b, x, cg_vec(c->i8, lanes), ""), DT_U8, to, rtz, lanes);
+    }
+    bool ff = dt_is_any_float(from), tf = dt_is_any_float(to);
+    if (ff)
+        return tf ? float_to_float(c, x, from, to, rtz, lanes) : float_to_int(c, x, from, to, lanes);
+    if (tf)
+        return int_to_float(c, x, from, to, rtz, lanes);
+    if (dt_bits(to) <= dt_bits(from))
+        return dt_bits(to) == dt_bits(from) ? x : LLVMBuildTrunc(c->b, x, t, "");
+    return dt_is_signed(from) ? LLVMBuildSExt(c->b, x, t, "") : LLVMBuildZExt(c->b, x, t, "");
+}
