@@ -5,7 +5,7 @@ LLVM    ?= llvm-config-22
 CCACHE  := $(shell command -v ccache 2>/dev/null)
 OPT     ?= -O2 -g
 WARN    := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror=switch
-CFLAGS  += -std=c17 -D_GNU_SOURCE $(OPT) $(WARN) -fPIC -I. -I$(B) -MMD -MP $(SAN) $(TESTDEFS)
+CFLAGS  += -std=c17 -D_GNU_SOURCE $(OPT) $(WARN) -fPIC -I. -I$(B) -I$(B)/frontend -MMD -MP $(SAN) $(TESTDEFS)
 LDFLAGS += $(SAN)
 LLVM_CFLAGS := $(shell $(LLVM) --cflags 2>/dev/null | tr ' ' '\n' | grep '^-I')
 LLVM_LIBS   := $(shell $(LLVM) --link-shared --libs 2>/dev/null) $(shell $(LLVM) --ldflags 2>/dev/null)
@@ -39,7 +39,7 @@ $(B)/%.o: %.c
 	$(CCACHE) $(CC) $(CFLAGS) $(if $(filter backends/%,$<),$(LLVM_CFLAGS)) -c $< -o $@
 $(B)/%.o: $(B)/%.c
 	@mkdir -p $(@D)
-	$(CCACHE) $(CC) $(CFLAGS) -Wno-conversion -Wno-shadow -Wno-missing-prototypes -c $< -o $@
+	$(CCACHE) $(CC) $(CFLAGS) -Wno-conversion -Wno-shadow -Wno-missing-prototypes -Wno-unused-function -Wno-unused-but-set-variable -c $< -o $@
 $(B)/frontend/parser.c $(B)/frontend/parser.h &: frontend/parser.y
 	@mkdir -p $(@D)
 	bison -Wall -o $(B)/frontend/parser.c --header=$(B)/frontend/parser.h $<

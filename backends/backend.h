@@ -27,6 +27,8 @@ typedef struct tile_backend {
     bool runs; /* this build can execute its code on some machine */
     /* true and text or bytes of `stage` for kernel `k` (LLVM text, assembly, object); diagnostics otherwise */
     bool (*emit)(arena *a, const ir_module *m, const ir_func *k, const backend_target *t, backend_stage stage, str *out, diags *d);
+    /* likewise from a text of stage llvm, which is read and verified: llvm prints it, asm and bin compile it */
+    bool (*emit_llvm)(arena *a, str path, str text, const backend_target *t, backend_stage stage, str *out, diags *d);
     /* names of the chips it knows, for `tilec targets` and did-you-mean; n of them */
     const char *const *chips;
     uint32_t nchips;

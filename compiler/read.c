@@ -289,18 +289,31 @@ static uint32_t last_origin(const ir_func *f)
     return last;
 }
 
+/* one builder serves all functions: with folding off it keeps nothing of them */
+static void start_body(reader *r)
+{
+    if (r->b.m) {
+        r->b.f = r->f;
+        ir_push(&r->b, r->f->body);
+    } else {
+        ir_builder_init(&r->b, r->f, r->a);
+        r->b.fold = false;
+    }
+}
+
 static bool read_func(reader *r, ir_func_kind kind, uint32_t beg)
 {
     token name = r->tok;
     uint32_t origin = 0, open;
     if (name.kind != TOK_SYMBOL || !name.text.n)
         return expected(r, "the name of a function, '@name'");
-    if (ir_module_find(r->m, name.text)) {
+    if (intern_find(r->func_names, name.text) != UINT32_MAX) {
         read_error(r, read_here(r), "function '@%.*s' is defined twice", STR_ARG(name.text));
         return false;
     }
     read_next(r);
-    r->f = ir_func_new(r->m, kind, str_dup(r->a, name.text));
+    intern_id(r->func_names, name.text);
+    r->f = ir_func_new(r->m, kind, name.text);
     clear_names(r);
     if (!read_signature(r) || !read_items(r, &origin))
         return false;
@@ -308,16 +321,14 @@ static bool read_func(reader *r, ir_func_kind kind, uint32_t beg)
     verify_func_text text = {.head = read_span(r, beg, r->last)};
     if (!read_expect(r, '{', "a function"))
         return false;
-    ir_builder_init(&r->b, r->f, r->a);
-    r->b.fold = false;
+    start_body(r);
     r->op_spans.at = NULL;
     r->op_spans.n = r->op_spans.cap = 0;
     r->origin = 0;
-    ir_push(&r->b, r->f->body);
     read_ops(r, open);
     ir_pop(&r->b);
     r->f->next_origin = origin ? origin : last_origin(r->f) + 1;
-    ir_module_add(r->m, r->f);
+    vec_push(r->a, &r->m->funcs, r->f); /* no function has its name: ir_module_add would look at all of them again */
     text.ops = r->op_spans.at;
     text.nops = r->op_spans.n;
     vec_push(r->a, &r->funcs, text);
@@ -393,6 +404,7 @@ ir_module *ir_read(arena *a, diags *d, str path, str text)
     r.m = ir_module_new(a);
     r.m->stage = TIR;
     r.names = intern_new(a);
+    r.func_names = intern_new(a);
     map_init(&r.locs, a);
     read_guarded(&r);
     if (read_failed(&r) || !ir_verify_text(r.m, d, r.funcs.at))

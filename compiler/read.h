@@ -57,6 +57,7 @@ typedef struct reader {
     ir_builder b;
     int depth;      /* of regions */
     uint32_t origin;
+    interner *func_names;
     interner *names;          /* of values, a function's at a time */
     VEC(read_name) values;    /* by name id */
     VEC(uint32_t) scope;      /* names defined so far, those of open regions last */

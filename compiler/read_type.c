@@ -263,6 +263,16 @@ static bool decimal_double(str s, double *out)
     return true;
 }
 
+/* x as a bit pattern of dt; conversions to 8-bit floats saturate, but some have infinities all the same */
+static uint64_t encode(dtype dt, double x)
+{
+    if (isinf(x) && dt_bits(dt) == 8)
+        for (uint64_t bits = 0; bits < 256; bits++)
+            if (dt_float(dt, bits) == x)
+                return bits;
+    return dt_from_double(dt, x, false);
+}
+
 static bool float_bits(reader *r, const token *lit, dtype dt, uint64_t *bits)
 {
     str s = lit->text;
@@ -277,7 +287,7 @@ static bool float_bits(reader *r, const token *lit, dtype dt, uint64_t *bits)
         x = NAN;
     else if (hex ? !hex_double((str){s.p + 2, s.n - 2}, &x) : !decimal_double(s, &x))
         return bad_literal(r, lit, hex ? "is not an exact" : "has too many digits (write it as 0x1.8p+1) or is not a", dt);
-    *bits = dt_from_double(dt, negative ? -x : x, false);
+    *bits = encode(dt, negative ? -x : x);
     back = fabs(dt_float(dt, *bits));
     if ((x != x) != (back != back) || (hex && back != x) || (isinf(x) && !isinf(back)) || (x - x == 0 && x > 1 && (isinf(back) || back < x * 0.75)))
         return bad_literal(r, lit, "has no place in", dt);

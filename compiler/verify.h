@@ -29,7 +29,8 @@ typedef struct verifier {
     const ir_func *f;
     diags *d;
     arena *a;                     /* of the tables below */
-    const verify_func_text *text; /* of f; NULL = not read from text */
+    const verify_func_text *texts; /* beside m->funcs; NULL = not read from text */
+    const verify_func_text *text;  /* of f */
     uint8_t *visible;             /* by value id */
     uint8_t *seen;                /* by region id: entered */
     uint32_t faults;
@@ -45,7 +46,7 @@ bool ir_verify_text(const ir_module *m, diags *d, const verify_func_text *text);
 void verify_fail(verifier *v, ir_op o, const char *fmt, ...) STR_PRINTF(3, 4);
 const char *verify_type(verifier *v, ir_type t); /* its text */
 const ir_func *verify_callee(verifier *v, str name);
-bool verify_is_pure(verifier *v, const ir_func *f); /* all its ops, and those of what it calls */
+bool verify_is_pure(verifier *v, str callee); /* all its ops, and those of what it calls */
 
 /* the parts of a rule: each reports and gives false. i: operand, `what` its description */
 ir_type verify_in(const verifier *v, ir_op o, uint32_t i);
@@ -84,7 +85,5 @@ bool verify_is_bool(const verifier *v, ir_type t);       /* scalar or tile */
 void verify_types(verifier *v, ir_op o);
 bool verify_memory(verifier *v, ir_op o);
 bool verify_control(verifier *v, ir_op o);
-/* the return at the end of f */
-void verify_return(verifier *v, ir_op o);
 
 #endif

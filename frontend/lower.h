@@ -35,6 +35,8 @@
 #define LOW_MAX_REGIONS 160    /* nested run-time blocks */
 #define LOW_MAX_CALLS 100      /* nested calls */
 #define LOW_MAX_LIST 65536     /* elements of one compile-time list */
+#define LOW_MAX_LOOPS 16       /* nested loops of one function */
+#define LOW_MAX_DEPTH 600      /* nested expressions */
 
 typedef struct lower lower;
 typedef struct fx fx;
@@ -46,6 +48,12 @@ typedef struct frame { /* a call under way, innermost first: the notes of a diag
 } frame;
 
 typedef enum status { ST_FALL, ST_MAYBE, ST_EXIT } status;
+
+typedef struct const_memo {
+    const ast_const *c;
+    fv v;
+    bool busy;
+} const_memo;
 
 /* hidden slots, after the variables of a function; each loop has two more */
 enum { SLOT_RET, SLOT_RV, SLOT_LOOPS };
@@ -70,7 +78,7 @@ struct fx {
     uint32_t nloops;     /* loops open */
     uint32_t regions;    /* run-time blocks open */
     loop_cx *loop;
-    const ast_func *decl;
+    const ast_fn *decl;
     bool host;           /* a grid or dimension is being lowered: no memory, no program */
     bool pure;           /* inside a combine function: likewise */
 };
@@ -87,8 +95,11 @@ struct lower {
     uint32_t steps;      /* statements lowered so far */
     uint32_t ops;        /* operations of functions already finished */
     uint32_t faults;     /* errors reported by this lowering */
+    uint32_t nesting;    /* expressions open */
     bool stopped;        /* a limit was hit: unwind */
-    struct inst_table *insts;
+    VEC(struct inst *) insts;       /* lower_call.c */
+    VEC(struct const_memo) consts;  /* lower_expr.c: file-level consts evaluated */
+    VEC(ir_func *) made;            /* finished functions, in order */
     struct kernel_cx *k; /* the kernel: its choice, dims, host function */
     uint32_t loc_file, loc_line, loc_col; /* cache of the last place */
 };
@@ -103,6 +114,11 @@ void low_place(lower *l, span at);                            /* what is emitted
 bool low_step(lower *l, span at);                             /* counts a statement; false once a limit is hit */
 str low_say(lower *l, fv v);                                  /* fv_describe */
 str low_type(lower *l, ir_type t);                            /* type_describe */
+str low_slot_name(const lower *l, uint32_t slot);
+/* builds a function: makes it the current one until fx_close. `decl` gives the slots */
+void fx_open(lower *l, fx *f, ir_func_kind kind, str name, const ast_fn *decl, span at);
+void fx_close(lower *l);
+void fx_env(lower *l, fx *f, const ast_fn *decl);              /* an environment for a body, nothing bound */
 
 /* ---- lower_arith.c: types, conversions, operators ---- */
 ir_type low_vtype(const lower *l, fv v);                      /* of a run-time value */
@@ -142,19 +158,25 @@ typedef struct call_arg {
     span at;
 } call_arg;
 fv low_call_expr(lower *l, const ast_expr *e);
-fv low_call(lower *l, fv callee, const call_arg *args, uint32_t n, span at, str name);
+fv low_call(lower *l, fv callee, const call_arg *args, uint32_t n, span at);
 /* calls a user's or built-in function with positional values (combine functions, epilogues) */
 fv low_apply(lower *l, fv callee, const fv *args, uint32_t n, span at);
 const char *low_fn_name(const lower *l, fv fn);
 
 /* ---- lower_stmt.c, lower_if.c, lower_loop.c, lower_stream.c ---- */
 status low_stmts(lower *l, const ast_stmt *first);
-status low_if(lower *l, const ast_stmt *s, const ast_stmt *rest, bool *took_rest);
+status low_guarded(lower *l, const ast_stmt *rest, span at);  /* rest, unless a flag is set */
+status low_if(lower *l, const ast_stmt *s, bool *took_rest);
 status low_for(lower *l, const ast_stmt *s);
 status low_while(lower *l, const ast_stmt *s);
 status low_persistent(lower *l, const ast_stmt *s);
 status low_stream(lower *l, const ast_stmt *s);
 void low_assign(lower *l, const ast_expr *target, fv v);
+void low_read_fault(lower *l, uint32_t slot, span at);        /* a variable without a value was read */
+/* the arguments of a call, `*rest` spliced in; false: poison among them */
+bool low_args(lower *l, const ast_expr *call, call_arg **out, uint32_t *n);
+fv low_exit_flag(lower *l, bool with_cont);                   /* return, break (continue) of where we are: bool */
+void low_clear_flags(lower *l);                               /* we are where none is set */
 fv low_combine(lower *l, const fv *accs, uint32_t n, span at);
 
 /* environments: copies live until the mark is reset */
@@ -169,6 +191,7 @@ void arm_open(lower *l, arm *x, const fv *env);               /* pushes the regi
 void arm_close(lower *l, arm *x, status st);
 /* emits `if cond` over two closed arms and leaves the joined values in the current environment */
 status arm_join(lower *l, ir_val cond, arm *yes, arm *no, fv *env, span at);
+bool arm_room(lower *l, span at);                             /* false and a diagnostic where blocks nest too deep */
 /* values as run-time leaves and back */
 typedef VEC(ir_val) val_list;
 bool fv_flatten(lower *l, fv v, val_list *out, span at);      /* materialises weak numbers; false: not possible */

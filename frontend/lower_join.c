@@ -19,6 +19,13 @@ fv *env_copy(lower *l, const fv *env)
     return copy;
 }
 
+bool arm_room(lower *l, span at)
+{
+    if (l->fx->regions >= LOW_MAX_REGIONS)
+        low_error(l, D_NESTING, at, LOW_MAX_REGIONS);
+    return l->fx->regions < LOW_MAX_REGIONS;
+}
+
 void arm_open(lower *l, arm *x, const fv *env)
 {
     fx *f = l->fx;

@@ -1,0 +1,256 @@
+/* memory.c: loads, stores and the kernel's own buffers.
+ *
+ *   address LIN by the element   vector load or store, masked where lanes may be off
+ *   address UNI                  one load for all lanes
+ *   anything else                gather or scatter
+ *
+ * A lane that is off touches no memory. In the main part masks are assumptions: a mask that is UNI counts for the whole
+ * row. In the tail the lanes beyond the extent (the hole) are off too; reads of buffers may run over, as buffers have room.
+ */
+#include "backends/cpu/cpu.h"
+
+#include <string.h>
+
+lval to_memory(cg *c, lval x, dtype d)
+{
+    return d == DT_BOOL ? LLVMBuildZExt(c->b, x, cg_vec(c->i8, cg_lanes(x)), "") : x;
+}
+
+lval from_memory(cg *c, lval x, dtype d)
+{
+    return d == DT_BOOL ? cg_icmp(c, LLVMIntNE, x, cg_int(LLVMTypeOf(x), 0)) : x;
+}
+
+static unsigned bytes_of(cg *c, lty t)
+{
+    return t == c->ptr ? 8 : (unsigned)cg_width(t) / 8;
+}
+
+lval buffer_address(kern *k, int32_t buffer)
+{
+    return cg_gep(k->c, k->c->i8, k->buffer, cg_i64(k->c, k->p->buffers.at[buffer].offset));
+}
+
+static void align_param(cg *c, lval call, unsigned param, unsigned align)
+{
+    unsigned kind = LLVMGetEnumAttributeKindForName("align", 5);
+    LLVMAddCallSiteAttribute(call, param, LLVMCreateEnumAttribute(c->cx, kind, align));
+}
+
+static lval all_true(cg *c, int lanes)
+{
+    return cg_int(cg_vec(c->i1, lanes), 1);
+}
+
+/* p: scalar pointer for contiguous, vector of pointers else; mask NULL = all lanes */
+static lval vector_load(cg *c, lty mem, lval p, lval mask, lval other, int lanes)
+{
+    lty t = cg_vec(mem, lanes);
+    bool contiguous = LLVMTypeOf(p) == c->ptr;
+    if (contiguous && !mask)
+        return cg_load(c, t, p, bytes_of(c, mem));
+    lty types[] = {t, LLVMTypeOf(p)};
+    lval args[] = {p, mask ? mask : all_true(c, lanes), other ? other : LLVMConstNull(t)};
+    lval r = cg_call(c, contiguous ? CGI_masked_load : CGI_masked_gather, types, 2, args, 3);
+    align_param(c, r, 1, bytes_of(c, mem));
+    return r;
+}
+
+static lval vector_store(cg *c, lty mem, lval x, lval p, lval mask, int lanes)
+{
+    bool contiguous = LLVMTypeOf(p) == c->ptr;
+    if (contiguous && !mask)
+        return cg_store(c, x, p, bytes_of(c, mem));
+    lty types[] = {LLVMTypeOf(x), LLVMTypeOf(p)};
+    lval args[] = {x, p, mask ? mask : all_true(c, lanes)};
+    lval r = cg_call(c, contiguous ? CGI_masked_store : CGI_masked_scatter, types, 2, args, 3);
+    align_param(c, r, 2, bytes_of(c, mem));
+    return r;
+}
+
+/* ---- buffers ---- */
+static lval pairs(cg *c, lty mem, lval p, int lanes)
+{
+    lval both = cg_load(c, cg_vec(mem, lanes * 2), p, bytes_of(c, mem));
+    int even[128];
+    for (int i = 0; i < lanes; i++)
+        even[i] = 2 * i;
+    return cg_shuffle(c, both, LLVMGetPoison(LLVMTypeOf(both)), even, lanes);
+}
+
+lv buffer_read(nest *n, ir_val v, lv lin)
+{
+    kern *k = n->k;
+    cg *c = k->c;
+    const plan_val *x = &k->p->v[v.id];
+    dtype d = ir_type_dt(k->f->m, ir_vtype(k->f, v));
+    lty mem = cg_mem(c, d);
+    if (x->buffer < 0)
+        bug("value %u is read from a buffer it doesn't have", v.id);
+    int level = lin.form == LV_UNI ? lin.level : n->inner;
+    lv r = {.form = lin.form == LV_UNI ? LV_UNI : LV_VEC, .level = (int8_t)level, .assumed = lin.assumed};
+    lval gathered = lin.form == LV_VEC || (lin.form == LV_LIN && lin.k > 2) || lin.k < 0 ? lv_vec(n, lin) : NULL;
+    nest_enter(n, level);
+    lval base = buffer_address(k, x->buffer);
+    if (lin.form == LV_UNI)
+        r.v = cg_load(c, mem, cg_gep(c, mem, base, lin.v), bytes_of(c, mem));
+    else if (n->lanes == 1)
+        r.v = cg_load(c, mem, cg_gep(c, mem, base, gathered ? gathered : lane_index(n, lin)), bytes_of(c, mem));
+    else if (gathered)
+        r.v = vector_load(c, mem, cg_gep(c, mem, base, gathered), n->hole, NULL, n->lanes);
+    else if (lin.k == 2)
+        r.v = pairs(c, mem, cg_gep(c, mem, base, lane_index(n, lin)), n->lanes);
+    else
+        r.v = vector_load(c, mem, cg_gep(c, mem, base, lane_index(n, lin)), NULL, NULL, n->lanes);
+    r.v = from_memory(c, r.v, d);
+    nest_leave(n, level);
+    return r;
+}
+
+void buffer_write(nest *n, lval base, lty mem, lv lin, lval x)
+{
+    cg *c = n->k->c;
+    if (lin.form == LV_UNI || n->lanes == 1) {
+        lval i = lin.form == LV_UNI ? lin.v : lv_vec(n, lin);
+        nest_enter(n, n->inner);
+        cg_store(c, x, cg_gep(c, mem, base, i), bytes_of(c, mem));
+        return;
+    }
+    bool contiguous = lin.form == LV_LIN && lin.k == 1;
+    lval i = contiguous ? NULL : lv_vec(n, lin);
+    nest_enter(n, n->inner);
+    if (contiguous)
+        i = lane_index(n, lin);
+    vector_store(c, mem, x, cg_gep(c, mem, base, i), n->hole, n->lanes);
+}
+
+/* ---- loads and stores of nests ---- */
+/* NULL = every lane; a row's mask is an assumption of the main part */
+static lval mask_of(nest *n, ir_op o, uint32_t operand)
+{
+    cg *c = n->k->c;
+    const ir_func *f = n->k->f;
+    if (ir_nin(f, o) <= operand)
+        return n->hole;
+    lv m = ev(n, ir_in(f, o, operand), 0);
+    if (m.form == LV_UNI && LLVMIsAConstantInt(m.v) && LLVMConstIntGetZExtValue(m.v))
+        return n->hole;
+    if (m.form == LV_UNI && n->part == PART_MAIN && m.level < n->inner) {
+        nest_enter(n, n->inner - 1);
+        vec_push(n->k->a, &n->limits, cg_sel(c, m.v, cg_i64(c, n->extent), cg_i64(c, 0)));
+        nest_leave(n, n->inner - 1);
+        return n->hole;
+    }
+    lval v = lv_vec(n, m);
+    nest_enter(n, n->inner);
+    return n->hole ? LLVMBuildAnd(c->b, v, n->hole, "") : v;
+}
+
+static lval one_masked_load(nest *n, lty mem, lval p, lval mask, lval other)
+{
+    cg *c = n->k->c;
+    lblock from = cg_here(c), yes = cg_block(c, "load"), join = cg_block(c, "load.join");
+    LLVMBuildCondBr(c->b, mask, yes, join);
+    cg_at(c, yes);
+    lval x = cg_load(c, mem, p, bytes_of(c, mem));
+    LLVMBuildBr(c->b, join);
+    cg_at(c, join);
+    lval r = LLVMBuildPhi(c->b, mem, "");
+    LLVMAddIncoming(r, (lval[]){other ? other : LLVMConstNull(mem), x}, (lblock[]){from, yes}, 2);
+    return r;
+}
+
+static dtype elem_of(const ir_func *f, ir_val v)
+{
+    return ir_type_dt(f->m, ir_vtype(f, v));
+}
+
+lv mem_load(nest *n, ir_op o)
+{
+    kern *k = n->k;
+    cg *c = k->c;
+    const ir_func *f = k->f;
+    dtype d = elem_of(f, ir_out(f, o, 0));
+    lty mem = cg_mem(c, d);
+    lv p = ev(n, ir_in(f, o, 0), 0);
+    lval mask = mask_of(n, o, 1), other = NULL;
+    if (ir_nin(f, o) > 2) {
+        other = lv_vec(n, ev(n, ir_in(f, o, 2), 0));
+        nest_enter(n, n->inner);
+        other = to_memory(c, other, d);
+    }
+    lv r = {.form = LV_VEC, .level = (int8_t)n->inner, .assumed = true};
+    bool contiguous = p.form == LV_LIN && p.k == (int64_t)bytes_of(c, mem);
+    bool one = n->lanes == 1 || (p.form == LV_UNI && !mask);
+    lval at = p.form == LV_UNI && one ? p.v : contiguous ? NULL : lv_vec(n, p);
+    nest_enter(n, n->inner);
+    cg_debug_loc(c, f->m, ir_o(f, o)->loc);
+    if (!at)
+        at = lane_index(n, p);
+    if (one) {
+        r.v = mask ? one_masked_load(n, mem, at, mask, other) : cg_load(c, mem, at, bytes_of(c, mem));
+        r.form = p.form == LV_UNI && !mask ? LV_UNI : LV_VEC;
+    } else {
+        r.v = vector_load(c, mem, at, mask, other, n->lanes);
+    }
+    r.v = from_memory(c, r.v, d);
+    nest_leave(n, n->inner);
+    return r;
+}
+
+static void set_nontemporal(cg *c, lval s, unsigned align)
+{
+    LLVMMetadataRef one = LLVMValueAsMetadata(cg_i32(c, 1));
+    lval node = LLVMMetadataAsValue(c->cx, LLVMMDNodeInContext2(c->cx, &one, 1));
+    LLVMSetMetadata(s, LLVMGetMDKindIDInContext(c->cx, "nontemporal", 11), node);
+    LLVMSetAlignment(s, align);
+}
+
+static void one_masked_store(nest *n, lty mem, lval x, lval p, lval mask)
+{
+    cg *c = n->k->c;
+    lblock yes = cg_block(c, "store"), join = cg_block(c, "store.join");
+    LLVMBuildCondBr(c->b, mask, yes, join);
+    cg_at(c, yes);
+    cg_store(c, x, p, bytes_of(c, mem));
+    LLVMBuildBr(c->b, join);
+    cg_at(c, join);
+}
+
+void mem_store(nest *n, ir_op o)
+{
+    kern *k = n->k;
+    cg *c = k->c;
+    const ir_func *f = k->f;
+    dtype d = elem_of(f, ir_in(f, o, 1));
+    lty mem = cg_mem(c, d);
+    lv p = ev(n, ir_in(f, o, 0), 0), xv = ev(n, ir_in(f, o, 1), 0);
+    lval mask = mask_of(n, o, 2), x = lv_vec(n, xv);
+    unsigned size = bytes_of(c, mem);
+    bool contiguous = p.form == LV_LIN && p.k == (int64_t)size;
+    lval at = contiguous ? NULL : lv_vec(n, p);
+    nest_enter(n, n->inner);
+    cg_debug_loc(c, f->m, ir_o(f, o)->loc);
+    x = to_memory(c, x, d);
+    if (!at)
+        at = lane_index(n, p);
+    if (n->lanes == 1) {
+        if (mask)
+            one_masked_store(n, mem, x, at, mask);
+        else
+            cg_store(c, x, at, size);
+    } else {
+        lval s = vector_store(c, mem, x, at, mask, n->lanes);
+        unsigned bytes = size * (unsigned)n->lanes;
+        if (n->streaming && contiguous && !mask && bytes >= 16 && p.level < n->inner) {
+            set_nontemporal(c, s, bytes);
+            nest_leave(n, n->inner);
+            nest_enter(n, n->inner - 1);
+            lval low = LLVMBuildAnd(c->b, LLVMBuildPtrToInt(c->b, p.v, c->i64, ""), cg_i64(c, bytes - 1), "");
+            vec_push(k->a, &n->aligned, cg_icmp(c, LLVMIntEQ, low, cg_i64(c, 0)));
+            nest_leave(n, n->inner - 1);
+            nest_enter(n, n->inner);
+        }
+    }
+    nest_leave(n, n->inner);
+}

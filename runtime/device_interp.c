@@ -1,0 +1,37 @@
+/* device_interp.c: the IR interpreter as a device. It runs the IR as lowered, before any pass, in the calling thread. */
+#include "runtime/runtime.h"
+
+static bool interp_open(tile_device *d, arena *a, str *err)
+{
+    (void)d;
+    (void)a;
+    (void)err;
+    return true;
+}
+
+static void interp_close(tile_device *d)
+{
+    (void)d;
+}
+
+static int64_t interp_resident(const tile_device *d, const ir_func *k)
+{
+    (void)d;
+    return k->cooperative ? 64 : INT32_MAX;
+}
+
+static bool interp_launch(tile_device *d, arena *a, const rt_start *s, rt_host *h, str *err)
+{
+    interp_options opt = {.host = &h->abi, .check_asserts = true, .bounds = s->bounds, .nbounds = s->nbounds};
+    (void)d;
+    return interp_kernel(a, s->f, s->args, &opt, err);
+}
+
+const rt_driver rt_driver_interp = {
+    .name = "interp",
+    .doc = "the IR interpreter: plain and slow, checks every access",
+    .open = interp_open,
+    .close = interp_close,
+    .resident = interp_resident,
+    .launch = interp_launch,
+};

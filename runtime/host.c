@@ -1,0 +1,59 @@
+/* host.c: the abi_host that kernels run under: device_print becomes one line for the device's printer, the first fault is
+ * kept as "file:line: text (program x, y, z)". Called from any worker.
+ */
+#include "runtime/runtime.h"
+
+#include "runtime/array.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void host_print(abi_host *abi, const char *text, const int64_t pid[3], int dt, int64_t n, const void *data, int hex)
+{
+    rt_host *h = (rt_host *)(void *)abi;
+    arena a;
+    strbuf b;
+    size_t w = (size_t)dt_bytes((dtype)dt);
+    arena_init(&a, 0);
+    sb_init(&b, &a);
+    sb_putf(&b, "program (%lld, %lld, %lld) %s", (long long)pid[0], (long long)pid[1], (long long)pid[2], text);
+    for (int64_t i = 0; i < n; i++) {
+        uint64_t bits = 0;
+        memcpy(&bits, (const char *)data + (size_t)i * w, w);
+        sb_putc(&b, ' ');
+        if (hex)
+            sb_putf(&b, "0x%0*llx", (int)w * 2, (unsigned long long)bits);
+        else
+            rt_element_show((dtype)dt, &bits, &b);
+    }
+    sb_putc(&b, 0);
+    pthread_mutex_lock(&h->lock);
+    if (h->dev->print)
+        h->dev->print(h->dev->print_ctx, b.at);
+    else
+        puts(b.at);
+    pthread_mutex_unlock(&h->lock);
+    arena_fini(&a);
+}
+
+static void host_fault(abi_host *abi, const char *text, const char *file, int line, const int64_t pid[3])
+{
+    rt_host *h = (rt_host *)(void *)abi;
+    pthread_mutex_lock(&h->lock);
+    if (!h->fault[0])
+        snprintf(h->fault, sizeof h->fault, "%s:%d: %s (program %lld, %lld, %lld)", file ? file : "?", line, text,
+                 (long long)pid[0], (long long)pid[1], (long long)pid[2]);
+    abi->stopped = 1;
+    pthread_mutex_unlock(&h->lock);
+}
+
+void rt_host_init(rt_host *h, tile_device *dev)
+{
+    *h = (rt_host){.abi = {.print = host_print, .fault = host_fault}, .dev = dev};
+    pthread_mutex_init(&h->lock, NULL);
+}
+
+void rt_host_fini(rt_host *h)
+{
+    pthread_mutex_destroy(&h->lock);
+}

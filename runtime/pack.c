@@ -1,0 +1,195 @@
+/* pack.c: arguments into the slots of compiler/abi.h; the host function; the grid; and arguments that overlap. */
+#include "runtime/runtime.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_GRID ((int64_t)INT32_MAX)
+
+static uint64_t scalar_bits(dtype dt, const tile_arg *a)
+{
+    if (dt_is_any_float(dt))
+        return dt_from_double(dt, a->kind == TILE_ARG_FLOAT ? a->u.f : (double)a->u.i, false);
+    return dt == DT_BOOL ? (uint64_t)(a->u.i != 0) : dt_wrap(dt, (uint64_t)a->u.i);
+}
+
+static void pack_args(rt_call *c)
+{
+    const ir_func *f = c->inst->k;
+    uint64_t *s = c->slots + ABI_GRID_SLOTS;
+    for (uint32_t i = 0; i < f->params.n; i++) {
+        const ir_type_info *t = ir_type_of(f->m, ir_vtype(f, ir_param_of(f, f->body, i)));
+        const tile_arg *a = c->inst->param[i] < 0 ? NULL : &c->args[c->inst->param[i]];
+        if (t->kind == TK_TENSOR) {
+            if (a) {
+                s[0] = (uint64_t)(uintptr_t)a->u.t->data;
+                for (int d = 0; d < t->rank; d++) {
+                    s[1 + d] = (uint64_t)a->u.t->sizes[d];
+                    s[1 + t->rank + d] = (uint64_t)a->u.t->strides[d];
+                }
+            }
+            s += 1 + 2 * t->rank;
+        } else {
+            if (a)
+                *s = t->kind == TK_PTR ? (uint64_t)(uintptr_t)a->u.p : scalar_bits(t->dt, a);
+            s++;
+        }
+    }
+}
+
+static bool check_grid(rt_call *c, const int64_t *grid, bool is_explicit)
+{
+    int64_t n = 1;
+    for (int i = 0; i < 3; i++) {
+        if (grid[i] < 0 || (grid[i] == 0 && is_explicit)) {
+            rt_fail(c->err, TILE_E_ARGUMENT, "grid of kernel '%.*s': extent %d is %lld, expected at least 1", STR_ARG(c->k->name), i, (long long)grid[i]);
+            return false;
+        }
+        if (grid[i] > MAX_GRID || __builtin_mul_overflow(n, grid[i], &n) || n > MAX_GRID) {
+            rt_fail(c->err, TILE_E_ARGUMENT, "grid of kernel '%.*s': %lld x %lld x %lld is not below 2147483648 programs",
+                    STR_ARG(c->k->name), (long long)grid[0], (long long)grid[1], (long long)grid[2]);
+            return false;
+        }
+    }
+    c->programs = n;
+    return true;
+}
+
+static bool run_host(rt_call *c)
+{
+    const rt_instance *in = c->inst;
+    const tile_device *d = c->k->m->dev;
+    abi_device dev = {.resident = d->driver->resident(d, in->k)};
+    str why;
+    c->results = ARENA_ARRAY(&c->a, int64_t, (size_t)in->nresults + 1);
+    if (!in->host || interp_host(&c->a, in->host, c->slots, &dev, c->results, in->nresults, &why))
+        return true;
+    rt_fail(c->err, TILE_E_ARGUMENT, "kernel '%.*s': %.*s", STR_ARG(c->k->name), STR_ARG(why));
+    return false;
+}
+
+static bool find_grid(rt_call *c)
+{
+    const rt_instance *in = c->inst;
+    const tile_device *d = c->k->m->dev;
+    if (!c->grid && !in->k->has_grid) {
+        rt_fail(c->err, TILE_E_ARGUMENT, "kernel '%.*s' has no grid in its header: the launch must give one", STR_ARG(c->k->name));
+        return false;
+    }
+    if (!check_grid(c, c->grid ? c->grid : c->results, c->grid != NULL))
+        return false;
+    for (int i = 0; i < 3; i++)
+        c->slots[i] = (uint64_t)(c->grid ? c->grid : c->results)[i];
+    if (in->k->cooperative && c->programs > d->driver->resident(d, in->k)) {
+        rt_fail(c->err, TILE_E_ARGUMENT, "cooperative kernel '%.*s': %lld programs, but the device holds %lld at once",
+                STR_ARG(c->k->name), (long long)c->programs, (long long)d->driver->resident(d, in->k));
+        return false;
+    }
+    return true;
+}
+
+bool rt_pack(rt_call *c)
+{
+    str why;
+    int64_t held = 0;
+    abi_device dev = {.resident = INT32_MAX};
+    c->slots = ARENA_ARRAY(&c->a, uint64_t, (size_t)c->inst->nslots + 1);
+    pack_args(c);
+    if (!run_host(c) || !find_grid(c))
+        return false;
+    c->narrow = c->inst->guards && interp_host(&c->a, c->inst->guards, c->slots, &dev, &held, 1, &why) && held == 1;
+    return true;
+}
+
+/* ---- overlap ---- */
+
+typedef struct extent {
+    uint64_t lo, hi;
+    const tile_tensor *t; /* NULL: a pointer with a known size */
+} extent;
+
+bool rt_tensor_range(const tile_tensor *t, uint64_t *lo, uint64_t *hi)
+{
+    int64_t w = tile_dtype_bytes((tile_dtype)t->dtype), a = 0, b = 0;
+    for (int i = 0; i < t->rank; i++) {
+        int64_t reach;
+        if (t->sizes[i] == 0)
+            return false;
+        if (__builtin_mul_overflow(t->sizes[i] - 1, t->strides[i], &reach))
+            reach = t->strides[i] < 0 ? INT64_MIN / 64 : INT64_MAX / 64;
+        if (reach < 0)
+            a += reach;
+        else
+            b += reach;
+    }
+    *lo = (uint64_t)(uintptr_t)t->data + (uint64_t)(a * w);
+    *hi = (uint64_t)(uintptr_t)t->data + (uint64_t)((b + 1) * w);
+    return true;
+}
+
+/* Views of one buffer under the same strides, as columns of a row-major matrix: apart if the distance between them, taken
+ * apart by the strides from the largest down, leaves the box along some dimension. */
+static bool apart_by_strides(const tile_tensor *x, const tile_tensor *y)
+{
+    int64_t w = tile_dtype_bytes((tile_dtype)x->dtype), d = (int64_t)((uintptr_t)y->data - (uintptr_t)x->data);
+    bool used[TILE_MAX_RANK] = {0}, apart = false;
+    if (x->rank != y->rank || x->dtype != y->dtype || d % w)
+        return false;
+    const tile_tensor *low = d < 0 ? y : x;
+    d = (d < 0 ? -d : d) / w;
+    for (int n = 0; n < x->rank; n++) {
+        int best = -1;
+        int64_t room = 0;
+        for (int i = 0; i < x->rank; i++)
+            if (!used[i] && (best < 0 || x->strides[i] > x->strides[best]))
+                best = i;
+        if (x->strides[best] != y->strides[best] || x->strides[best] < 1)
+            return false;
+        used[best] = true;
+        /* what lies below this stride must fit into it for both, else the digits don't tell elements apart */
+        for (int i = 0; i < x->rank; i++)
+            if (!used[i])
+                room += (x->sizes[i] > y->sizes[i] ? x->sizes[i] : y->sizes[i]) * x->strides[i];
+        if (room > x->strides[best] && x->sizes[best] > 1)
+            return false;
+        apart |= d / x->strides[best] >= low->sizes[best];
+        d %= x->strides[best];
+    }
+    if (d)
+        return true;
+    return apart;
+}
+
+static bool extent_of(const tile_arg *a, extent *e)
+{
+    if (a->kind == TILE_ARG_TENSOR) {
+        e->t = a->u.t;
+        return rt_tensor_range(a->u.t, &e->lo, &e->hi);
+    }
+    e->t = NULL;
+    e->lo = (uint64_t)(uintptr_t)a->u.p;
+    e->hi = e->lo + (uint64_t)a->bytes;
+    return a->kind == TILE_ARG_PTR && a->bytes > 0;
+}
+
+bool rt_check_overlap(rt_call *c)
+{
+    const rt_instance *in = c->inst;
+    uint32_t n = in->k->params.n;
+    extent *e = ARENA_ARRAY(&c->a, extent, (size_t)n + 1);
+    bool *sized = ARENA_ARRAY(&c->a, bool, (size_t)n + 1);
+    for (uint32_t i = 0; i < n; i++) {
+        sized[i] = in->param[i] >= 0 && extent_of(&c->args[in->param[i]], &e[i]);
+        for (uint32_t j = 0; sized[i] && j < i; j++) {
+            if (!sized[j] || !(in->written[i] || in->written[j]) || e[i].lo == e[j].lo || e[i].lo >= e[j].hi || e[j].lo >= e[i].hi)
+                continue;
+            if (e[i].t && e[j].t && apart_by_strides(e[i].t, e[j].t))
+                continue;
+            rt_fail(c->err, TILE_E_ARGUMENT, "kernel '%.*s': arguments '%.*s' and '%.*s' overlap in part, and '%.*s' is written",
+                    STR_ARG(c->k->name), STR_ARG(in->k->params.at[j].name), STR_ARG(in->k->params.at[i].name),
+                    STR_ARG(in->k->params.at[in->written[i] ? i : j].name));
+            return false;
+        }
+    }
+    return true;
+}

@@ -1,0 +1,159 @@
+/* tile.h: the public header of libtile: load `.tile` kernels, look them up, launch them.
+ *
+ *   tile_error err;
+ *   tile_device *dev = tile_device_open("cpu", &err);
+ *   tile_module *mod = tile_module_from_file(dev, "add.tile", NULL, &err);
+ *   tile_kernel *add = tile_kernel_find(mod, "add", &err);
+ *   tile_arg args[] = {tile_arg_ptr(x, TILE_F32), tile_arg_ptr(y, TILE_F32), tile_arg_ptr(z, TILE_F32), tile_arg_int(n)};
+ *   tile_launch(add, NULL, NULL, args, 4, &err);
+ *
+ * Rules. All types but the plain structs below are opaque. There is no global state; every function may be called from
+ * any thread, launches on one device run one after the other. A function that can fail gives NULL or a code other than
+ * TILE_OK, and fills the caller's tile_error (which may be NULL). A module belongs to a device and must be closed before
+ * it; a kernel belongs to its module and dies with it. The calls work from C and C++.
+ *
+ * Launching. Arguments are the kernel's run-time parameters in the order of its header, scratch ones left out; const
+ * parameters and generic element types come from the module's options, from the arguments (an element type, a dimension
+ * that is a const parameter), or from their defaults. All is checked against the kernel's signature before it runs.
+ */
+#ifndef TILE_H
+#define TILE_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define TILE_MAX_RANK 5
+#define TILE_ERROR_TEXT 4092
+
+typedef enum tile_code {
+    TILE_OK = 0,
+    TILE_E_SOURCE,   /* the kernel's text is wrong: the text holds the diagnostics */
+    TILE_E_ARGUMENT, /* an argument, option or grid does not fit the kernel */
+    TILE_E_MISSING,  /* no such file, kernel or device */
+    TILE_E_FAULT,    /* the kernel faulted: device_assert, an access out of bounds */
+    TILE_E_DEVICE,   /* the device can't do it */
+    TILE_E_MEMORY
+} tile_code;
+
+typedef struct tile_error {
+    int32_t code; /* a tile_code */
+    char text[TILE_ERROR_TEXT];
+} tile_error;
+
+typedef enum tile_dtype {
+    TILE_ANY = 0, /* of a pointer argument: whatever the kernel says */
+    TILE_BOOL, TILE_I8, TILE_I16, TILE_I32, TILE_I64, TILE_U8, TILE_U16, TILE_U32, TILE_U64,
+    TILE_F16, TILE_BF16, TILE_F32, TILE_F64,
+    TILE_F8E4M3, TILE_F8E5M2, TILE_F8E4M3FNUZ, TILE_F8E5M2FNUZ
+} tile_dtype;
+
+typedef struct tile_device tile_device;
+typedef struct tile_module tile_module;
+typedef struct tile_kernel tile_kernel;
+typedef struct tile_stream tile_stream; /* NULL: the device's own stream, in order */
+
+/* a tensor argument: data, element type, and for each of `rank` dimensions its size and stride, both in elements */
+typedef struct tile_tensor {
+    void *data;
+    int32_t dtype; /* a tile_dtype */
+    int32_t rank;
+    int64_t sizes[TILE_MAX_RANK];
+    int64_t strides[TILE_MAX_RANK];
+} tile_tensor;
+
+typedef enum tile_arg_kind { TILE_ARG_NONE, TILE_ARG_INT, TILE_ARG_FLOAT, TILE_ARG_PTR, TILE_ARG_TENSOR } tile_arg_kind;
+
+typedef struct tile_arg {
+    int32_t kind;  /* a tile_arg_kind */
+    int32_t dtype; /* TILE_ARG_PTR: what it points at, TILE_ANY = unchecked */
+    int64_t bytes; /* TILE_ARG_PTR: size of what it points at, 0 = unknown */
+    union {
+        int64_t i;
+        double f;
+        void *p;
+        const tile_tensor *t; /* read during tile_launch only */
+    } u;
+} tile_arg;
+
+static inline tile_arg tile_arg_none(void)
+{
+    tile_arg a = {TILE_ARG_NONE, TILE_ANY, 0, {0}};
+    return a;
+}
+static inline tile_arg tile_arg_int(int64_t i)
+{
+    tile_arg a = {TILE_ARG_INT, TILE_ANY, 0, {i}};
+    return a;
+}
+static inline tile_arg tile_arg_float(double f)
+{
+    tile_arg a = {TILE_ARG_FLOAT, TILE_ANY, 0, {0}};
+    a.u.f = f;
+    return a;
+}
+static inline tile_arg tile_arg_ptr(void *p, tile_dtype type)
+{
+    tile_arg a = {TILE_ARG_PTR, TILE_ANY, 0, {0}};
+    a.dtype = type;
+    a.u.p = p;
+    return a;
+}
+static inline tile_arg tile_arg_tensor(const tile_tensor *t)
+{
+    tile_arg a = {TILE_ARG_TENSOR, TILE_ANY, 0, {0}};
+    a.u.t = t;
+    return a;
+}
+
+typedef struct tile_options {
+    const char *const *defines; /* "NAME=VALUE": const and type parameters (BM=32, T=f16, f=relu), num_warps, num_stages */
+    const char *const *import_dirs;
+    int32_t ndefines, nimport_dirs;
+    int32_t checked; /* 1: run-time checks stay in on every device */
+} tile_options;
+
+const char *tile_version(void); /* "0.1.0" */
+
+/* device: "cpu", or "interp" (the IR interpreter: slow, checks every access whose buffer's size it knows) */
+tile_device *tile_device_open(const char *name, tile_error *err);
+void tile_device_close(tile_device *dev);
+/* where device_print goes, a line a call; NULL: standard output */
+typedef void tile_print_fn(void *ctx, const char *line);
+void tile_device_on_print(tile_device *dev, tile_print_fn *fn, void *ctx);
+
+/* memory of the device; on the CPU any pointer of the process will do as well */
+void *tile_alloc(tile_device *dev, int64_t bytes, tile_error *err);
+void tile_free(tile_device *dev, void *p);
+int tile_write(tile_device *dev, void *to, const void *from_host, int64_t bytes, tile_error *err);
+int tile_read(tile_device *dev, void *to_host, const void *from, int64_t bytes, tile_error *err);
+
+/* options may be NULL. A file may hold source (.tile) or IR text (.tir). */
+tile_module *tile_module_from_file(tile_device *dev, const char *path, const tile_options *opt, tile_error *err);
+tile_module *tile_module_from_string(tile_device *dev, const char *name, const char *text, const tile_options *opt,
+                                     tile_error *err);
+void tile_module_close(tile_module *mod);
+tile_kernel *tile_kernel_find(tile_module *mod, const char *name, tile_error *err);
+
+/* grid: three extents, or NULL for the one in the kernel's header. Returns when the kernel has finished. */
+int tile_launch(tile_kernel *k, tile_stream *stream, const int64_t grid[3], const tile_arg *args, int32_t nargs,
+                tile_error *err);
+
+/* a row-major tensor over `data` */
+tile_tensor tile_tensor_of(void *data, tile_dtype type, int32_t rank, const int64_t *sizes);
+int64_t tile_dtype_bytes(tile_dtype type);
+
+/* Calls a C function with launch arguments, by the prototype that a compiled kernel's entry has:
+ *   int f(tile_stream *, const int64_t grid[3], args..., tile_error *)
+ * where an integer crosses as int64_t, a float as double, a pointer as itself, a tensor as const tile_tensor *, and None as
+ * NULL. Gives what f returns. */
+typedef int tile_entry(void);
+int tile_call(tile_entry *f, tile_stream *stream, const int64_t grid[3], const tile_arg *args, int32_t nargs,
+              tile_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

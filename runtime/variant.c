@@ -1,0 +1,158 @@
+/* variant.c: what a launch lets its binary assume, and the binaries made under such facts.
+ *
+ *   narrow        the instance's index guards hold: 64-bit values proved to fit are computed in 32 bits
+ *   integers      == 1, else a multiple of 16
+ *   addresses     a multiple of 128 bytes, of 16, or of the element only
+ *   tensors       last stride 1 though declared strided; sizes and strides that are multiples of 16
+ *   same_as       equal bases are one buffer: no option but part of the meaning, so the general variant has it too
+ *
+ * At most RT_MAX_VARIANTS specialised variants of an instance and index width are made; later facts take the general one.
+ */
+#include "runtime/runtime.h"
+
+#include <string.h>
+#include <stdlib.h>
+
+static int64_t div_of(int64_t x)
+{
+    return x % 16 == 0 ? 16 : 0;
+}
+
+static int64_t align_of(uint64_t addr)
+{
+    return addr % 128 == 0 ? 128 : addr % 16 == 0 ? 16 : 0;
+}
+
+static void find_facts(const rt_call *c, bool general, spec_fact *facts)
+{
+    const ir_func *f = c->inst->k;
+    const uint64_t *s = c->slots + ABI_GRID_SLOTS;
+    const uint64_t *first[RT_MAX_ARGS * 2] = {0};
+    for (uint32_t i = 0; i < f->params.n; i++) {
+        const ir_type_info *t = ir_type_of(f->m, ir_vtype(f, ir_param_of(f, f->body, i)));
+        bool address = t->kind != TK_NUM;
+        spec_fact *x = &facts[i];
+        *x = (spec_fact){.same_as = -1, .lo = 1, .hi = 0};
+        first[i] = address && !(f->params.at[i].flags & PARAM_SCRATCH) ? s : NULL;
+        for (uint32_t j = 0; first[i] && *s && j < i && x->same_as < 0; j++)
+            if (first[j] && *first[j] == *s)
+                x->same_as = (int)j;
+        if (!general && address)
+            x->align = f->params.at[i].flags & PARAM_SCRATCH ? 64 : align_of(*s);
+        if (!general && t->kind == TK_NUM && dt_is_int(t->dt)) {
+            x->is_one = *s == 1;
+            x->div = div_of(dt_int(t->dt, *s));
+        }
+        if (!general && t->kind == TK_TENSOR) {
+            x->stride_one = t->strided && s[2 * t->rank] == 1;
+            for (int d = 0; d < t->rank; d++) {
+                x->size_div[d] = div_of((int64_t)s[1 + d]);
+                x->stride_div[d] = div_of((int64_t)s[1 + t->rank + d]);
+            }
+        }
+        s += t->kind == TK_TENSOR ? 1 + 2 * t->rank : 1;
+    }
+}
+
+static uint64_t facts_key(const spec_fact *facts, uint32_t n)
+{
+    uint64_t h = 7;
+    for (uint32_t i = 0; i < n; i++) {
+        const spec_fact *x = &facts[i];
+        h = hash_mix(h, (uint64_t)x->is_one | (uint64_t)x->stride_one << 1 | (uint64_t)x->div << 8 | (uint64_t)x->align << 16 | (uint64_t)(x->same_as + 1) << 32);
+        for (int d = 0; d < IR_MAX_TENSOR_RANK; d++)
+            h = hash_mix(h, (uint64_t)x->size_div[d] | (uint64_t)x->stride_div[d] << 8);
+    }
+    return h;
+}
+
+static bool same_facts(const spec_fact *x, const spec_fact *y, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        const spec_fact *p = &x[i], *q = &y[i];
+        if (p->is_one != q->is_one || p->stride_one != q->stride_one || p->div != q->div || p->align != q->align || p->same_as != q->same_as ||
+            memcmp(p->size_div, q->size_div, sizeof p->size_div) != 0 || memcmp(p->stride_div, q->stride_div, sizeof p->stride_div) != 0)
+            return false;
+    }
+    return true;
+}
+
+static bool build_variant(rt_call *c, rt_variant *v)
+{
+    tile_module *m = c->k->m;
+    tile_device *d = m->dev;
+    rt_instance *in = c->inst;
+    if (!d->driver->build) {
+        v->code.f = in->k;
+        return true;
+    }
+    pass_options opt = {.checked = true, .narrow = v->narrow, .facts = v->facts};
+    double t0 = clock_now(), t1;
+    ir_module *im = ir_module_new(&v->a);
+    for (uint32_t i = 0; i < in->m->funcs.n; i++)
+        if (in->m->funcs.at[i]->kind == FUNC_FN || in->m->funcs.at[i] == in->k)
+            ir_module_add(im, ir_func_copy(in->m->funcs.at[i], im));
+    im->stage = in->m->stage;
+    im->target = in->m->target;
+    bool ok = compile_passes(im, &m->d, d->backend, &d->target, &opt);
+    t1 = clock_now();
+    m->times.passes += t1 - t0;
+    ok = ok && d->driver->build(d, &v->a, im, ir_module_find(im, in->k->name), &v->code, &m->d);
+    m->times.code += clock_now() - t1;
+    return ok;
+}
+
+static rt_variant *make_variant(rt_call *c, const spec_fact *facts, uint64_t key, bool general)
+{
+    tile_module *m = c->k->m;
+    uint32_t n = c->inst->k->params.n, before = m->d.errors;
+    rt_variant *v = ARENA_NEW(&m->a, rt_variant);
+    arena_init(&v->a, 0);
+    v->narrow = c->narrow;
+    v->general = general;
+    v->key = key;
+    v->facts = arena_copy(&m->a, facts, n * sizeof *facts, _Alignof(spec_fact));
+    if (!build_variant(c, v) || m->d.errors != before) {
+        rt_fail_diags(c->err, TILE_E_SOURCE, &m->d, &m->a);
+        arena_fini(&v->a);
+        return NULL;
+    }
+    if (m->dev->driver->build) { /* machine code needs nothing of what it was made from */
+        arena_fini(&v->a);
+        arena_init(&v->a, 0);
+    }
+    vec_push(&m->a, &c->inst->variants, v);
+    return v;
+}
+
+static rt_variant *pick_locked(rt_call *c)
+{
+    rt_instance *in = c->inst;
+    uint32_t n = in->k->params.n, made = 0;
+    spec_fact *facts = ARENA_ARRAY(&c->a, spec_fact, (size_t)n + 1);
+    for (int general = c->k->m->dev->driver->build ? 0 : 1; general < 2; general++) {
+        find_facts(c, general, facts);
+        uint64_t key = facts_key(facts, n);
+        for (uint32_t i = 0; i < in->variants.n; i++) {
+            const rt_variant *v = in->variants.at[i];
+            if (v->narrow == c->narrow && v->general == (general != 0) && v->key == key && same_facts(v->facts, facts, n))
+                return in->variants.at[i];
+            made += v->narrow == c->narrow && !v->general && !general;
+        }
+        if (general || made < RT_MAX_VARIANTS)
+            return make_variant(c, facts, key, general);
+    }
+    return NULL;
+}
+
+bool rt_pick(rt_call *c)
+{
+    if (c->inst->k->params.n > RT_MAX_ARGS * 2) {
+        rt_fail(c->err, TILE_E_ARGUMENT, "kernel '%.*s' has too many parameters", STR_ARG(c->k->name));
+        return false;
+    }
+    pthread_mutex_lock(&c->k->m->lock);
+    c->var = pick_locked(c);
+    pthread_mutex_unlock(&c->k->m->lock);
+    return c->var != NULL;
+}
