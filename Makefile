@@ -60,6 +60,9 @@ $(B)/run-tests: $(call objs,tests/run/*.c) $(ROOMS)
 $(B)/unit/%: $(B)/tests/unit/%.o $(ROOMS)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $< $(LINK) -lcheck -lsubunit -lrt
+$(call objs,examples/*/*.c): CFLAGS += -Iruntime
+$(B)/add: $(B)/examples/add/add.o $(ROOMS)
+	$(CC) $(LDFLAGS) -o $@ $< $(LINK)
 $(B)/%: $(B)/tools/%.o $(ROOMS)
 	$(CC) $(LDFLAGS) -o $@ $< $(LINK)
 

@@ -1,14 +1,16 @@
 /* interp.c: the interpreter's core: entry points, frames, faults, and control flow.
  *
- * Ops are executed one at a time by a switch over the op table; a region is its chain of ops, and whoever owns the region
- * reads the operands of its yield. Programs run in ascending linear id, one frame reused for all; those of a cooperative
- * kernel each have a frame and a stack of their own (interp_coop.c).
+ * Ops are executed one at a time by a switch over the op table; a region is its chain of ops, and whoever owns the
+ * region reads the operands of its yield. Programs run in ascending linear id, one frame reused for all; those of a
+ * cooperative kernel each have a frame and a stack of their own (interp_coop.c).
  *
- * Loops carry values by copying what the body yields into the buffers of the op's results, then exchanging these with the
- * buffers of the region's parameters: a yield that permutes the carried values needs no care, and nothing is copied twice.
+ * Loops carry values by copying what the body yields into the buffers of the op's results, then exchanging these with
+ * the buffers of the region's parameters: a yield that permutes the carried values needs no care, and nothing is copied
+ * twice.
  *
- * max_ops counts an op as 1 and 1 more for every 64 elements of its largest operand or result (products of a dot), so it
- * bounds time whatever the extents. max_bytes bounds what all buffers take. Reading a value that `undef` made gives 0.
+ * max_ops counts an op as 1 and 1 more for every 64 elements of its largest operand or result (products of a dot), so
+ * it bounds time whatever the extents. max_bytes bounds what all buffers take. Reading a value that `undef` made gives
+ * 0.
  */
 #include "compiler/interp_impl.h"
 
@@ -236,7 +238,8 @@ static bool exec_device(frame *fr, ir_op o)
     if (ir_op_code(fr->f, o) == IR_OP_resident)
         put_int(fr, o, dev->resident);
     else
-        put_int(fr, o, dev->stream_programs ? dev->stream_programs(in_int(fr, o, 0), in_int(fr, o, 1)) : in_int(fr, o, 0));
+        put_int(fr, o,
+                dev->stream_programs ? dev->stream_programs(in_int(fr, o, 0), in_int(fr, o, 1)) : in_int(fr, o, 0));
     return true;
 }
 
@@ -475,7 +478,8 @@ bool interp_kernel(arena *a, const ir_func *k, const uint64_t *args, const inter
     return !x.failed;
 }
 
-bool interp_host(arena *a, const ir_func *h, const uint64_t *args, const abi_device *dev, int64_t *results, uint32_t n, str *err)
+bool interp_host(arena *a, const ir_func *h, const uint64_t *args, const abi_device *dev, int64_t *results, uint32_t n,
+                 str *err)
 {
     static const interp_options opt = {.max_ops = 10000000};
     static const abi_device one = {.resident = 1};

@@ -4,8 +4,9 @@
  * ascending order and give way before each atomic, volatile load and barrier: the only places where one program may see
  * what another did. The order is fixed, so a run can be repeated.
  *
- * A deadlock shows as rounds in which every program that still runs gave way and none changed memory: programs that poll
- * see the same again. After MAX_IDLE_ROUNDS of them (a poll with a bounded count may end by itself) the kernel faults.
+ * A deadlock shows as rounds in which every program that still runs gave way and none changed memory: programs that
+ * poll see the same again. After MAX_IDLE_ROUNDS of them (a poll with a bounded count may end by itself) the kernel
+ * faults.
  */
 #include "compiler/interp_impl.h"
 
@@ -71,7 +72,8 @@ static void routine_main(unsigned hi, unsigned lo)
 static bool routine_start(struct coop *c, routine *r)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    r->stack = mmap(NULL, STACK_BYTES + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    r->stack = mmap(NULL, STACK_BYTES + page, PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (r->stack == MAP_FAILED) {
         r->stack = NULL;
         return false;

@@ -6,11 +6,11 @@
  *   int64_t   bool and integers (extended by their own sign), pointers; unsigned 64-bit values keep their bits
  *   double    every float type, exactly
  *
- * Why doubles give the right answer for narrower floats: a sum, difference, product, quotient or square root of numbers of
- * p bits, rounded to 53 bits and then to p, equals the one rounded to p at once when 53 >= 2p + 2 (f32: p = 24); results in
- * the denormal range keep fewer bits, and the same bound holds. So f32 is IEEE and f16, bf16 are rounded once, as if
- * computed in f32. fma is the exception: see fma_odd. Functions of mathematics are libm's in double, then rounded: within
- * half an ulp and a little of the true value.
+ * Why doubles give the right answer for narrower floats: a sum, difference, product, quotient or square root of numbers
+ * of p bits, rounded to 53 bits and then to p, equals the one rounded to p at once when 53 >= 2p + 2 (f32: p = 24);
+ * results in the denormal range keep fewer bits, and the same bound holds. So f32 is IEEE and f16, bf16 are rounded
+ * once, as if computed in f32. fma is the exception: see fma_odd. Functions of mathematics are libm's in double, then
+ * rounded: within half an ulp and a little of the true value.
  *
  * neg and abs of floats work on the sign bit, so NaNs keep their payload; casts go through dt_cast.
  */
@@ -203,10 +203,10 @@ static double min_max(bool is_min, bool nan, double a, double b)
     return is_min ? lesser(a, b) : greater_of(a, b);
 }
 
-/* a * b + c for operands of at most 24 bits, rounded to odd: the product is exact in a double; the sum's rounding error is
- * exact by Knuth's two-sum; where it isn't 0 the last bit of the result is made 1 (moving towards the true value when the
- * rounding went away from it). A number so marked is never a midpoint of a format of at most 51 bits nor one of its
- * values, so rounding it to that format is right, denormals included. */
+/* a * b + c for operands of at most 24 bits, rounded to odd: the product is exact in a double; the sum's rounding error
+ * is exact by Knuth's two-sum; where it isn't 0 the last bit of the result is made 1 (moving towards the true value
+ * when the rounding went away from it). A number so marked is never a midpoint of a format of at most 51 bits nor one
+ * of its values, so rounding it to that format is right, denormals included. */
 static double fma_odd(double a, double b, double c)
 {
     double p = a * b, s = p + c;

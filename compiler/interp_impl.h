@@ -1,8 +1,9 @@
 /* interp_impl.h: what the interpreter's files share; private to compiler/interp*.c.
  *
- * A running program is a stack of frames, one a function activation. A frame holds one buffer a value, made when the value
- * is first computed and written anew each time, so loops and later programs need no more memory than one pass through the
- * function. No two values share a buffer: an op reads its operands and writes its results, and yields copy. Buffers are
+ * A running program is a stack of frames, one a function activation. A frame holds one buffer a value, made when the
+ * value is first computed and written anew each time, so loops and later programs need no more memory than one pass
+ * through the function. No two values share a buffer: an op reads its operands and writes its results, and yields copy.
+ * Buffers are
  *
  *   number, pointer   one element (dt_bytes, or 8)        tile     its elements, packed, row-major
  *   tensor            an itensor

@@ -1,8 +1,8 @@
 /* interp_mem.c: memory through pointers and tensors, and atomics.
  *
- * Addresses are the host's. Every element that is touched passes through `reach`, which checks it against opt->bounds where
- * given; lanes that are masked off, or outside a tensor, touch nothing. An atomic on a tile is as many atomics as it has
- * lanes, in ascending order. bool in memory is a byte: any that isn't 0 is read as true.
+ * Addresses are the host's. Every element that is touched passes through `reach`, which checks it against opt->bounds
+ * where given; lanes that are masked off, or outside a tensor, touch nothing. An atomic on a tile is as many atomics as
+ * it has lanes, in ascending order. bool in memory is a byte: any that isn't 0 is read as true.
  *
  * A tensor's element at offsets i[] is at base + (sum of i[d] * stride[d]) * size of an element, and is inside where
  * 0 <= i[d] < size[d] for every d. A view moves the base and cuts the sizes; one whose index was outside is marked so.
@@ -239,7 +239,7 @@ static void exec_make(frame *fr, ir_op o)
     }
 }
 
-/* An index outside leaves no dimension anything; a range keeps what of it lies in the dimension. */
+/* An index outside marks the view, whose sizes stay; a range keeps what of it lies in the dimension. */
 static void exec_view(frame *fr, ir_op o)
 {
     const itensor *s = in_data(fr, o, 0);
@@ -269,8 +269,6 @@ static void exec_view(frame *fr, ir_op o)
         move += scaled(from, s->stride[k]);
     }
     d->base = s->base + move * es;
-    for (int k = 0; d->outside && k < rank; k++)
-        d->size[k] = 0;
 }
 
 typedef struct box {

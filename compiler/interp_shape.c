@@ -1,8 +1,8 @@
 /* interp_shape.c: constants and ops that only move elements about.
  *
- * Most are one strided copy: the result is filled in row-major order while a position moves through the operand by a stride
- * a dimension (0 where it is broadcast, negative never). The others split a shape at an axis into `outer` blocks of `len`
- * rows of `inner` elements.
+ * Most are one strided copy: the result is filled in row-major order while a position moves through the operand by a
+ * stride a dimension (0 where it is broadcast, negative never). The others split a shape at an axis into `outer` blocks
+ * of `len` rows of `inner` elements.
  */
 #include "compiler/interp_impl.h"
 

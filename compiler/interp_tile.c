@@ -1,9 +1,9 @@
 /* interp_tile.c: ops over whole tiles: dot, reduce, scan, map, sort, histogram.
  *
- * Trees. A reduction and a scan go from the first element to the last (a reversed scan the other way), combining the value
- * so far, as the left items, with the next element, as the right. A dot adds its products to $2 in ascending order along K,
- * in double for f64, in f32 otherwise (integers modulo 2^64, then wrapped). Back ends may associate otherwise; of these
- * orders only the results of exact types can be compared bit for bit.
+ * Trees. A reduction and a scan go from the first element to the last (a reversed scan the other way), combining the
+ * value so far, as the left items, with the next element, as the right. A dot adds its products to $2 in ascending
+ * order along K, in double for f64, in f32 otherwise (integers modulo 2^64, then wrapped). Back ends may associate
+ * otherwise; of these orders only the results of exact types can be compared bit for bit.
  *
  * Regions run on scalars, an element at a time. One that is a single binary op on its left and right item, as sums and
  * maxima are, runs over whole rows instead: the same operations in the same order for each element.
@@ -75,7 +75,8 @@ static combine combine_of(frame *fr, ir_op o)
 
 static size_t item_bytes(const combine *c, uint32_t i) { return elem_bytes(c->fr->f->m, in_type(c->fr, c->o, i)); }
 
-/* items at element `e` of the results = items at `left` of the results, combined with those at `right` of the operands */
+/* items at element `e` of the results = items at `left` of the results, combined with those at `right` of the
+ * operands */
 static bool combine_one(combine *c, int64_t e, int64_t left, int64_t right)
 {
     frame *fr = c->fr;

@@ -54,6 +54,8 @@ typedef struct pass_ctx {
     VEC(pass_stat) stats;
 } pass_ctx;
 
+/* guards.c holds axis_guards. */
+
 /* passes/runner.c: runs `ids` over every kernel and fn of m in turn; false when the verifier objected (our bug: diagnostics say what) */
 bool pass_run(ir_module *m, diags *d, const pass_options *opt, const pass_id *ids, uint32_t n, pass_ctx *out_stats);
 pass_id pass_by_name(str name); /* PASS_NONE where there is none */

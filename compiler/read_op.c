@@ -170,16 +170,26 @@ static bool read_key(reader *r, const op_text *t, ir_key *out)
     return true;
 }
 
+/* behind a fault in attributes: past their '}', or to the next line where that is missing */
+static bool skip_attrs(reader *r)
+{
+    while (r->tok.kind != TOK_END && !r->tok.first && !read_is(r, '}'))
+        read_next(r);
+    if (!read_take(r, '}'))
+        r->braces--;
+    return false;
+}
+
 static bool read_attrs(reader *r, op_text *t)
 {
     read_next(r);
     do {
         ir_attr_pair p;
         if (!read_key(r, t, &p.key) || !read_expect(r, '=', "an attribute") || !read_attr_value(r, p.key, &p.val))
-            return false;
+            return skip_attrs(r);
         vec_push(r->s, &t->attrs, p);
     } while (read_take(r, ','));
-    return read_expect(r, '}', "the attributes of an op");
+    return read_expect(r, '}', "the attributes of an op") || skip_attrs(r);
 }
 
 /* ---- the parts of an op ---- */

@@ -287,7 +287,7 @@ bool read_int(reader *r, const char *what, bool wide, int64_t *out)
     }
     if (!read_digits(r->tok.text, &negative, &x) || (negative ? x > (uint64_t)1 << 63 : !wide && x > INT64_MAX)) {
         str found = read_found(r);
-        read_error(r, read_here(r), "expected %s, an integer of 64 bits, found %.*s", what, STR_ARG(found));
+        read_error(r, read_here(r), "expected %s that fits 64 bits, found %.*s", what, STR_ARG(found));
         return false;
     }
     *out = (int64_t)(negative ? 0 - x : x);

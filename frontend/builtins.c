@@ -174,6 +174,8 @@ static bool bind_args(lower *l, bargs *g, const sig_param *p, const call_arg *ar
             return false;
         }
     }
+    if (fixed < g->n)
+        g->v[fixed] = (fv){.kind = FV_NONE}; /* the variadic's values are in g->var */
     for (int i = 0; i < fixed; i++) {
         if (g->given[i])
             continue;

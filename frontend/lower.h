@@ -101,7 +101,9 @@ struct lower {
     VEC(struct const_memo) consts;  /* lower_expr.c: file-level consts evaluated */
     VEC(ir_func *) made;            /* finished functions, in order */
     struct kernel_cx *k; /* the kernel: its choice, dims, host function */
-    uint32_t loc_file, loc_line, loc_col; /* cache of the last place */
+    uint32_t loc_file, loc_beg; /* the last place, and its location */
+    ir_loc loc;
+    bool mute;           /* the last diagnostic had been given before: its notes are dropped */
 };
 
 #define B(l) (&(l)->fx->b)

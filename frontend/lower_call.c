@@ -82,35 +82,12 @@ static fv with_leaves(lower *l, fv v, const ir_val *at, uint32_t *i)
 }
 
 /* ---- typed parameters of a fn ---- */
-static bool bind_generic(lower *l, const ast_fn *fn, str name, dtype d, fv *env, span at, bool *is_generic)
-{
-    *is_generic = false;
-    for (const ast_generic *g = fn->generics; g; g = g->next) {
-        if (!str_eq(g->name, name))
-            continue;
-        *is_generic = true;
-        for (const ast_expr *e = g->dtypes; e; e = e->next)
-            if (e->ref.kind == REF_DTYPE && e->ref.dt == d) {
-                if (env[g->slot].kind == FV_TYPE && ir_type_dt(l->m, env[g->slot].type) != d)
-                    break;
-                env[g->slot] = fv_type(ir_type_num(l->m, d));
-                return true;
-            }
-        low_error(l, D_GENERIC_DTYPE, at, dtypes[d].name, STR_ARG(name));
-        return false;
-    }
-    return true;
-}
-
 static dtype named_dtype(str name) { return str_eq(name, S("int")) ? DT_I64 : dtype_by_name(name); }
 
 /* does element dtype d match the type's name? */
-static bool elem_matches(lower *l, const ast_fn *fn, const ast_type *t, dtype d, fv *env, span at)
+static bool elem_matches(lower *l, const ast_type *t, dtype d, span at)
 {
-    bool generic;
-    if (!bind_generic(l, fn, t->name, d, env, at, &generic))
-        return false;
-    if (generic || named_dtype(t->name) == d)
+    if (named_dtype(t->name) == d)
         return true;
     low_error(l, D_PARAM_TYPE, at, STR_ARG(t->name), dtypes[d].name);
     return false;
@@ -122,16 +99,16 @@ static bool param_wants(lower *l, const ast_param *p, fv v, span at, const char 
     return false;
 }
 
-static bool tensor_param(lower *l, const ast_fn *fn, const ast_param *p, fv v, span at, fv *env)
+static bool tensor_param(lower *l, const ast_param *p, fv v, span at)
 {
     if (v.kind != FV_TENSOR)
         return param_wants(l, p, v, at, "a tensor");
     if (low_info(l, v)->rank != (int)p->type.ndims)
         return param_wants(l, p, v, at, "a tensor of the declared rank");
-    return elem_matches(l, fn, p->type.elem, low_info(l, v)->dt, env, at);
+    return elem_matches(l, p->type.elem, low_info(l, v)->dt, at);
 }
 
-static bool pointer_param(lower *l, const ast_fn *fn, const ast_param *p, fv v, span at, fv *env)
+static bool pointer_param(lower *l, const ast_param *p, fv v, span at)
 {
     if (!low_is_ptr(l, v))
         return param_wants(l, p, v, at, "a pointer");
@@ -144,11 +121,11 @@ static bool pointer_param(lower *l, const ast_fn *fn, const ast_param *p, fv v, 
     }
     if (ir_type_of(l->m, have)->kind != TK_NUM)
         return param_wants(l, p, v, at, "a pointer of the declared type");
-    return elem_matches(l, fn, t, ir_type_dt(l->m, have), env, at);
+    return elem_matches(l, t, ir_type_dt(l->m, have), at);
 }
 
 /* checks an argument against the parameter's type; weak numbers take it */
-static bool typed_param(lower *l, const ast_fn *fn, const ast_param *p, fv *v, span at, fv *env)
+static bool typed_param(lower *l, const ast_param *p, fv *v, span at)
 {
     const ast_type *t = &p->type;
     if (v->kind == FV_NONE && t->optional)
@@ -158,8 +135,8 @@ static bool typed_param(lower *l, const ast_fn *fn, const ast_param *p, fv *v, s
     case TY_CONST: return fv_is_runtime(*v) ? param_wants(l, p, *v, at, "a compile-time value") : true;
     case TY_CONST_FN:
         return v->kind == FV_FN || v->kind == FV_BUILTIN ? true : param_wants(l, p, *v, at, "a function");
-    case TY_TENSOR: return tensor_param(l, fn, p, *v, at, env);
-    case TY_PTR: return pointer_param(l, fn, p, *v, at, env);
+    case TY_TENSOR: return tensor_param(l, p, *v, at);
+    case TY_PTR: return pointer_param(l, p, *v, at);
     case TY_NAME: break;
     }
     if (v->kind == FV_NUM && named_dtype(t->name) != DT_NONE)
@@ -170,7 +147,7 @@ static bool typed_param(lower *l, const ast_fn *fn, const ast_param *p, fv *v, s
         return false;
     if (v->kind != FV_RT || low_is_ptr(l, *v))
         return param_wants(l, p, *v, at, "a number");
-    return elem_matches(l, fn, t, low_dt(l, *v), env, at);
+    return elem_matches(l, t, low_dt(l, *v), at);
 }
 
 /* dimensions that the tensor parameters of a fn name */
@@ -331,7 +308,7 @@ static void inst_lower(lower *l, inst *x, const binding *b)
         f.env[p->slot] = leaf_params(l, &f, x->key[i], p->name);
     i = 0;
     for (const ast_param *p = fn->params; p; p = p->next, i++)
-        if (!p->star && !typed_param(l, fn, p, &f.env[p->slot], b->at[i], f.env))
+        if (!p->star && !typed_param(l, p, &f.env[p->slot], b->at[i]))
             f.env[p->slot] = fv_poison();
     bind_dims(l, fn, f.env);
     fv ret = body_result(l, fn, low_stmts(l, fn->body));
@@ -381,7 +358,7 @@ static fv call_in_place(lower *l, const ast_fn *fn, const binding *b)
     uint32_t i = 0;
     for (const ast_param *p = fn->params; p; p = p->next, i++) {
         f.env[p->slot] = b->v[i];
-        if (!p->star && !typed_param(l, fn, p, &f.env[p->slot], b->at[i], f.env))
+        if (!p->star && !typed_param(l, p, &f.env[p->slot], b->at[i]))
             f.env[p->slot] = fv_poison();
     }
     bind_dims(l, fn, f.env);

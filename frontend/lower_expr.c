@@ -23,7 +23,7 @@ bool expr_is_simple(const ast_expr *e)
         return true;
     case EX_UNARY: case EX_BINARY: case EX_POW: case EX_AND: case EX_OR: case EX_IS: case EX_COND: case EX_ATTR:
         return expr_is_simple(e->a) && expr_is_simple(e->b) && expr_is_simple(e->c);
-    case EX_CALL: case EX_INDEX: case EX_SLICE: case EX_STAR: return false;
+    case EX_CALL: case EX_INDEX: case EX_SLICE: case EX_STAR: case EX_CONFIG: return false;
     }
     return false;
 }
@@ -297,7 +297,8 @@ static fv expr(lower *l, const ast_expr *e)
         fv x = low_expr(l, e->a);
         return x.kind == FV_POISON ? x : low_index(l, x, e);
     }
-    case EX_SLICE: return low_error(l, D_SLICE_PLACE, e->at);
+    case EX_SLICE:
+    case EX_CONFIG: return low_error(l, D_SLICE_PLACE, e->at);
     case EX_STAR: return star(l, e);
     }
     return fv_poison();

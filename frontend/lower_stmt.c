@@ -77,7 +77,7 @@ void low_assign(lower *l, const ast_expr *target, fv v)
     case EX_LIST: assign_sequence(l, target, v); return;
     case EX_ERROR: return;
     case EX_NUM: case EX_STR: case EX_NONE: case EX_UNARY: case EX_BINARY: case EX_POW: case EX_AND: case EX_OR:
-    case EX_IS: case EX_COND: case EX_ATTR: case EX_CALL: case EX_INDEX: case EX_SLICE: case EX_STAR:
+    case EX_IS: case EX_COND: case EX_ATTR: case EX_CALL: case EX_INDEX: case EX_SLICE: case EX_STAR: case EX_CONFIG:
         low_error(l, D_BAD_TARGET, target->at);
         return;
     }
@@ -104,7 +104,7 @@ static status leave_loop(lower *l, const ast_stmt *s)
         return ST_FALL;
     }
     if (s->kind == ST_BREAK && cx->kind >= LOOP_PERSISTENT) {
-        low_error(l, D_BREAK_STATIC, s->at, word, cx->kind == LOOP_STREAM ? "stream" : "persistent");
+        low_error(l, D_PERSISTENT_EXIT, s->at, word, cx->kind == LOOP_STREAM ? "stream" : "persistent");
         return ST_EXIT;
     }
     l->fx->env[s->kind == ST_BREAK ? cx->brk : cx->cont] = fv_bool(true);
@@ -116,7 +116,7 @@ static status leave_function(lower *l, const ast_stmt *s)
     fx *f = l->fx;
     for (loop_cx *cx = f->loop; cx; cx = cx->up)
         if (cx->kind >= LOOP_PERSISTENT) {
-            low_error(l, D_BREAK_STATIC, s->at, "return", cx->kind == LOOP_STREAM ? "stream" : "persistent");
+            low_error(l, D_PERSISTENT_EXIT, s->at, "return", cx->kind == LOOP_STREAM ? "stream" : "persistent");
             return ST_EXIT;
         }
     fv v = s->value ? low_expr(l, s->value) : fv_none();

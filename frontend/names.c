@@ -235,7 +235,7 @@ static void enter(names *n, globals *g, str name, span at, ast_fn *f, ast_const 
         return;
     }
     int row = builtin_find(name);
-    if (g == &n->user && row >= 0 && !(builtin_at(row)->flags & BI_STD))
+    if (g == &n->user && row >= 0 && !(builtin_at(row)->flags & BI_STD) && !(f && f->is_kernel))
         fe_report(n->d, D_REDEFINES_BUILTIN, at, STR_ARG(name));
     if (is_dtype(name))
         fe_report(n->d, D_REDEFINES_TYPE, at, STR_ARG(name));

@@ -144,9 +144,11 @@ static void refer(names *n, ast_expr *e)
     }
     if (in_std && refer_global(n, e, &n->std)) /* the library means its own names, whatever the user defines */
         return;
-    if (refer_global(n, e, &n->user))
-        return;
     int row = builtin_find(e->s);
+    uint32_t user = intern_find(n->user.names, e->s);
+    bool kernel = user != UINT32_MAX && n->user.fns.at[user] && n->user.fns.at[user]->is_kernel;
+    if (!(kernel && row >= 0) && refer_global(n, e, &n->user)) /* a kernel may bear a builtin's name: it is never called */
+        return;
     if (row >= 0 && !(builtin_at(row)->flags & BI_STD)) {
         e->ref = (ast_ref){.kind = REF_BUILTIN, .builtin = row};
         return;

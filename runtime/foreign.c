@@ -37,6 +37,6 @@ int tile_call(tile_entry *f, tile_stream *stream, const int64_t grid[3], const t
     values[n++] = &err_at;
     if (ffi_prep_cif(&cif, FFI_DEFAULT_ABI, n, &ffi_type_sint, types) != FFI_OK)
         return rt_fail(err, TILE_E_DEVICE, "this prototype cannot be called");
-    ffi_call(&cif, f, &result, values);
+    ffi_call(&cif, (void (*)(void))f, &result, values);
     return (int)result;
 }

@@ -11,7 +11,6 @@
 #include "runtime/runtime.h"
 
 #include <string.h>
-#include <stdlib.h>
 
 static int64_t div_of(int64_t x)
 {
@@ -90,7 +89,7 @@ static bool build_variant(rt_call *c, rt_variant *v)
     double t0 = clock_now(), t1;
     ir_module *im = ir_module_new(&v->a);
     for (uint32_t i = 0; i < in->m->funcs.n; i++)
-        if (in->m->funcs.at[i]->kind == FUNC_FN || in->m->funcs.at[i] == in->k)
+        if (in->m->funcs.at[i]->kind == FUNC_FN || in->m->funcs.at[i] == in->k || in->m->funcs.at[i] == in->host)
             ir_module_add(im, ir_func_copy(in->m->funcs.at[i], im));
     im->stage = in->m->stage;
     im->target = in->m->target;

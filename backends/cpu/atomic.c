@@ -43,11 +43,11 @@ static bool native_rmw(int64_t rmw, dtype d, LLVMAtomicRMWBinOp *op)
 static lval swap_loop(cg *c, lval p, lval x, dtype d, ir_code code, LLVMAtomicOrdering order)
 {
     lty bits = LLVMIntTypeInContext(c->cx, (unsigned)dt_bits(d));
-    lblock from = cg_here(c), loop = cg_block(c, "cas"), done = cg_block(c, "cas.done");
+    lblock from = cg_here(c), again = cg_block(c, "cas"), done = cg_block(c, "cas.done");
     lval first = cg_load(c, bits, p, (unsigned)dt_bytes(d));
     LLVMSetOrdering(first, LLVMAtomicOrderingMonotonic);
-    LLVMBuildBr(c->b, loop);
-    cg_at(c, loop);
+    LLVMBuildBr(c->b, again);
+    cg_at(c, again);
     lval seen = LLVMBuildPhi(c->b, bits, "");
     lval old = cg_bits(c, seen, cg_num(c, d));
     cg_elt_op e = {.code = code, .from = d, .to = d, .lanes = 1};
@@ -55,7 +55,7 @@ static lval swap_loop(cg *c, lval p, lval x, dtype d, ir_code code, LLVMAtomicOr
     lval r = LLVMBuildAtomicCmpXchg(c->b, p, seen, now, order, failure_order(order), false);
     lval got = LLVMBuildExtractValue(c->b, r, 0, "");
     lblock here = cg_here(c);
-    LLVMBuildCondBr(c->b, LLVMBuildExtractValue(c->b, r, 1, ""), done, loop);
+    LLVMBuildCondBr(c->b, LLVMBuildExtractValue(c->b, r, 1, ""), done, again);
     LLVMAddIncoming(seen, (lval[]){first, got}, (lblock[]){from, here}, 2);
     cg_at(c, done);
     return old;
@@ -76,7 +76,7 @@ lval atomic_one(kern *k, ir_op o, lval p, const lval *x)
     static const ir_code codes[] = {[RMW_ADD] = IR_OP_add, [RMW_MAX] = IR_OP_max, [RMW_MIN] = IR_OP_min,
                                     [RMW_AND] = IR_OP_and, [RMW_OR] = IR_OP_or, [RMW_XOR] = IR_OP_xor};
     int64_t rmw = ir_int(f, o, KEY_rmw, RMW_ADD);
-    LLVMAtomicRMWBinOp op;
+    LLVMAtomicRMWBinOp op = LLVMAtomicRMWBinOpXchg;
     if (!native_rmw(rmw, d, &op))
         return swap_loop(c, p, x[0], d, codes[rmw], order);
     return cg_bits(c, LLVMBuildAtomicRMW(c->b, op, p, cg_bits(c, x[0], bits), order, false), t);

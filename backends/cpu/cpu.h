@@ -122,6 +122,7 @@ void point_memory(kern *k, ir_op o);            /* rank-0 load, store, atomic */
 lval atomic_one(kern *k, ir_op o, lval p, const lval *x);
 
 /* region.c: pure regions (of reduce, scan, map) on values of `lanes` lanes */
+void region_prepare(kern *k, ir_region r); /* emits the outer scalars it uses; before any loop of the caller's own */
 void region_eval(kern *k, ir_region r, const lval *params, int lanes, lval *results);
 void region_eval_lanes(kern *k, ir_region r, const lval *params, uint32_t n, int lanes, lval *results, uint32_t nresults);
 bool region_has_loops(const ir_func *f, ir_region r);
@@ -150,10 +151,11 @@ void whole_dot(kern *k, const plan_step *s);
 void whole_scan(kern *k, const plan_step *s);
 void whole_reduce(kern *k, const plan_step *s);
 lval whole_operand(kern *k, const plan_step *s, uint32_t i); /* address of a complete operand, filled when it is a temp */
+/* a tile as outer * n * inner elements, n along a dimension */
+void whole_split(const ir_type_info *t, int64_t along, int64_t *outer, int64_t *n, int64_t *inner);
 typedef struct loop {
     lblock head, body, exit;
-    lval i, end, step;
-    lval phi_in;
+    lval i, step;
 } loop;
 loop loop_begin(cg *c, lval from, lval to, int64_t step); /* runs while i < to, from known to be below `to` or not */
 void loop_end(cg *c, loop *l);
@@ -161,18 +163,13 @@ void loop_end(cg *c, loop *l);
 /* control.c */
 void steps_emit(kern *k, const plan_region *r);
 void host_emit(kern *k, const plan_step *s);
+lval for_trips(cg *c, lval from, lval to, lval step, dtype d); /* of a `for` */
 
 /* kernel.c */
 bool kernel_build(cg *c, const ir_func *f, plan *p, const char *symbol, int64_t cache_bytes);
 
-/* rt_ops.c: what generated code calls */
-typedef struct cpu_symbol {
-    const char *name;
-    void *address;
-} cpu_symbol;
-extern const cpu_symbol cpu_symbols[];
-extern const unsigned cpu_nsymbols;
-lval cpu_call(cg *c, const char *name, const lval *args, uint32_t n); /* void, integer and pointer arguments */
+/* whole.c: a call of a function of rt_ops.h */
+lval cpu_call(cg *c, const char *name, const lval *args, uint32_t n);
 
 /* compile.c */
 typedef struct cpu_job {

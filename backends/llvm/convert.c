@@ -144,11 +144,15 @@ static lval f32_toward_zero(cg *c, lval x, dtype to, int lanes)
     lval back = cg_to_f32(c, near, to, lanes);
     lty w = cg_as_int(c, LLVMTypeOf(near));
     lval r = step_down(c, cg_bits(c, near, w), magnitude(c, back), magnitude(c, x));
+    if (dt_is_f8(to) && f8_of(to).fnuz) { /* the step from the least negative number is 0, not the code of NaN */
+        lval minus_zero = LLVMBuildAnd(c->b, cg_icmp(c, LLVMIntEQ, r, cg_int(w, -0x80)), cg_fcmp(c, LLVMRealORD, x, x), "");
+        r = cg_sel(c, minus_zero, cg_int(w, 0), r);
+    }
     return cg_bits(c, r, LLVMTypeOf(near));
 }
 
-/* an integer as an f32 rounded to odd */
-static lval int_to_f32_odd(cg *c, lval x, dtype from, int lanes)
+/* an integer as an f32 toward zero; with `odd`, rounded to odd */
+static lval int_to_f32(cg *c, lval x, dtype from, bool odd, int lanes)
 {
     lty t = cg_vec(c->f32, lanes), d = cg_vec(c->f64, lanes), w = LLVMTypeOf(x);
     bool s = dt_is_signed(from);
@@ -164,21 +168,38 @@ static lval int_to_f32_odd(cg *c, lval x, dtype from, int lanes)
         x = cg_sel(c, small, x, sticky);
     }
     lval f = s ? LLVMBuildSIToFP(c->b, x, d, "") : LLVMBuildUIToFP(c->b, x, d, "");
-    return f64_to_f32(c, f, true, lanes);
+    return f64_to_f32(c, f, odd, lanes);
+}
+
+/* 64 bits to f64 toward zero: the value without the bits that rounding would look at */
+static lval int_to_f64_rtz(cg *c, lval x, dtype from, int lanes)
+{
+    lty w = LLVMTypeOf(x), t = cg_vec(c->f64, lanes);
+    bool s = dt_is_signed(from);
+    lval near = s ? LLVMBuildSIToFP(c->b, x, t, "") : LLVMBuildUIToFP(c->b, x, t, "");
+    /* what was rounded up, seen by coming back: f64 above the integer, or 2^63, 2^64, which saturate */
+    lty types[] = {w, t};
+    lval back = cg_call(c, s ? CGI_fptosi_sat : CGI_fptoui_sat, types, 2, &near, 1);
+    lval neg = s ? cg_icmp(c, LLVMIntSLT, x, cg_int(w, 0)) : NULL;
+    lval above = cg_icmp(c, s ? LLVMIntSGT : LLVMIntUGT, back, x), top = cg_real(t, s ? 0x1p63 : 0x1p64);
+    above = LLVMBuildOr(c->b, above, cg_fcmp(c, LLVMRealOEQ, near, top), "");
+    if (neg)
+        above = cg_sel(c, neg, cg_icmp(c, LLVMIntSLT, back, x), above);
+    lval bits = cg_bits(c, near, w);
+    return cg_bits(c, cg_sel(c, above, LLVMBuildSub(c->b, bits, cg_int(w, 1), ""), bits), t);
 }
 
 static lval int_to_float(cg *c, lval x, dtype from, dtype to, bool rtz, int lanes)
 {
     lty t = cg_vec(cg_num(c, to), lanes);
     bool s = dt_is_signed(from);
+    if (to == DT_F64 && rtz && dt_bits(from) == 64)
+        return int_to_f64_rtz(c, x, from, lanes);
     if (to == DT_F64 || (to == DT_F32 && !rtz))
         return s ? LLVMBuildSIToFP(c->b, x, t, "") : LLVMBuildUIToFP(c->b, x, t, "");
-    lval f = int_to_f32_odd(c, x, from, lanes);
-    if (to == DT_F32) /* toward zero: of 24 bits or less f is exact; of more, truncate what the f64 held */
-        return dt_bits(from) <= 16 ? f
-                                   : f64_to_f32(c, s ? LLVMBuildSIToFP(c->b, x, cg_vec(c->f64, lanes), "")
-                                                     : LLVMBuildUIToFP(c->b, x, cg_vec(c->f64, lanes), ""),
-                                                false, lanes);
+    lval f = int_to_f32(c, x, from, to != DT_F32, lanes);
+    if (to == DT_F32)
+        return f;
     return rtz ? f32_toward_zero(c, f, to, lanes) : cg_from_f32(c, f, to, lanes);
 }
 

@@ -2,7 +2,7 @@
  *
  *   floats     f16 and bf16 are computed in f32 and rounded once (f32 has more than twice their digits, so that the result
  *              is the correctly rounded one); fma of them goes through f64 and round-to-odd
- *   integers   wrap; a zero divisor is replaced by 1 before dividing and MIN / -1 is taken as a negation, so nothing traps
+ *   integers   wrap; by 0 is 0 (as in the interpreter; the language leaves it open) and MIN / -1 a negation: nothing traps
  *   shifts     amounts are compared with the width first
  *   division   of vectors by values that aren't constant goes through floats wide enough to be exact, where there are any:
  *              the chips have no vector integer division
@@ -43,15 +43,14 @@ static lval int_div(cg *c, const cg_elt_op *e, lval x, lval y)
     lty t = LLVMTypeOf(x);
     bool s = dt_is_signed(e->from);
     lval zero = cg_int(t, 0), one = cg_int(t, 1);
-    if (e->lanes > 1 && !LLVMIsConstant(y) && dt_bits(e->from) <= 32) {
-        lval d = cg_sel(c, cg_icmp(c, LLVMIntEQ, y, zero), one, y);
+    lval bad = cg_icmp(c, LLVMIntEQ, y, zero), d = cg_sel(c, bad, one, y), q;
+    x = cg_sel(c, bad, zero, x);
+    if (e->lanes > 1 && !LLVMIsConstant(y) && dt_bits(e->from) <= 32)
         return div_by_float(c, x, d, s, dt_bits(e->from), e->lanes);
-    }
-    lval bad = cg_icmp(c, LLVMIntEQ, y, zero);
     if (!s)
-        return LLVMBuildUDiv(c->b, x, cg_sel(c, bad, one, y), "");
-    lval minus = cg_icmp(c, LLVMIntEQ, y, cg_int(t, -1));
-    lval q = LLVMBuildSDiv(c->b, x, cg_sel(c, LLVMBuildOr(c->b, bad, minus, ""), one, y), "");
+        return LLVMBuildUDiv(c->b, x, d, "");
+    lval minus = cg_icmp(c, LLVMIntEQ, d, cg_int(t, -1));
+    q = LLVMBuildSDiv(c->b, x, cg_sel(c, minus, one, d), "");
     return cg_sel(c, minus, LLVMBuildNeg(c->b, x, ""), q);
 }
 
@@ -117,7 +116,9 @@ static lval int_op(cg *c, const cg_elt_op *e, const lval *in)
     case IR_OP_div: return int_div(c, e, in[0], in[1]);
     case IR_OP_rem: {
         lval q = int_div(c, e, in[0], in[1]);
-        return LLVMBuildSub(c->b, in[0], LLVMBuildMul(c->b, q, in[1], ""), "");
+        lval r = LLVMBuildSub(c->b, in[0], LLVMBuildMul(c->b, q, in[1], ""), "");
+        lval zero = cg_int(LLVMTypeOf(r), 0);
+        return cg_sel(c, cg_icmp(c, LLVMIntEQ, in[1], zero), zero, r);
     }
     case IR_OP_min: case IR_OP_max: return min_max(c, e, in[0], in[1]);
     case IR_OP_neg: return LLVMBuildNeg(c->b, in[0], "");

@@ -7,8 +7,12 @@
 
 typedef enum op { OP_ADD, OP_MAX, OP_MIN, OP_AND, OP_OR, OP_XOR } op;
 
-static const struct { op o; const char *name; } ops[] = {
-    {OP_ADD, "atomic_add"}, {OP_MAX, "atomic_max"}, {OP_MIN, "atomic_min"}, {OP_AND, "atomic_and"}, {OP_OR, "atomic_or"}, {OP_XOR, "atomic_xor"},
+static const struct {
+    op o;
+    const char *name;
+} ops[] = {
+    {OP_ADD, "atomic_add"}, {OP_MAX, "atomic_max"}, {OP_MIN, "atomic_min"},
+    {OP_AND, "atomic_and"}, {OP_OR, "atomic_or"},   {OP_XOR, "atomic_xor"},
 };
 
 static num apply(op o, dtype dt, num a, num b)
@@ -108,8 +112,10 @@ static void tensor_atomics(dtype dt)
     if (case_skip(&c))
         return;
     static const int64_t d[2] = {M, K};
-    rarg *x = case_in(&c, "xp", dt, 4 * 8, PAT_SMALL), *a = case_tensor(case_inout(&c, "a", dt, M * K, PAT_SMALL, 0), 2, d);
-    rarg *b = case_tensor(case_inout(&c, "b", dt, M * K, PAT_SMALL, 0), 2, d), *s = case_tensor(case_inout(&c, "s", dt, M * K, PAT_SMALL, 0), 2, d);
+    rarg *x = case_in(&c, "xp", dt, 4 * 8, PAT_SMALL),
+         *a = case_tensor(case_inout(&c, "a", dt, M * K, PAT_SMALL, 0), 2, d);
+    rarg *b = case_tensor(case_inout(&c, "b", dt, M * K, PAT_SMALL, 0), 2, d),
+         *s = case_tensor(case_inout(&c, "s", dt, M * K, PAT_SMALL, 0), 2, d);
     shape_plain_head(&c);
     shape_offsets(&c, "offs", 2, (int64_t[]){4, 8});
     case_line(&c, "    x = load(xp + offs)\n    a.atomic_add([3, -2], x)");
@@ -139,7 +145,8 @@ static void tickets(void)
     case_begin(&c, "tickets of 500 programs");
     if (case_skip(&c))
         return;
-    rarg *count = case_inout(&c, "count", DT_I32, 1, PAT_SMALL, 0), *seen = case_inout(&c, "seen", DT_I32, N, PAT_SMALL, 0);
+    rarg *count = case_inout(&c, "count", DT_I32, 1, PAT_SMALL, 0),
+         *seen = case_inout(&c, "seen", DT_I32, N, PAT_SMALL, 0);
     memset(count->before, 0, 4);
     memset(seen->before, 0, N * 4);
     case_line(&c, "kernel k(count: *i32, seen: *i32) grid(%d):", N);
@@ -158,7 +165,8 @@ static void chain(bool cooperative)
     case_begin(&c, "a chain of programs%s", cooperative ? ", cooperative and backwards" : "");
     if (case_skip(&c))
         return;
-    rarg *turn = case_inout(&c, "turn", DT_I64, 1, PAT_SMALL, 0), *total = case_inout(&c, "total", DT_I64, 1, PAT_SMALL, 0);
+    rarg *turn = case_inout(&c, "turn", DT_I64, 1, PAT_SMALL, 0),
+         *total = case_inout(&c, "total", DT_I64, 1, PAT_SMALL, 0);
     rarg *out = case_out(&c, "out", DT_I64, N, 0);
     memset(turn->before, 0, 8), memset(total->before, 0, 8);
     static const int64_t few[3] = {2, 1, 1};
@@ -187,7 +195,9 @@ void run_atomics(void)
         FOR_DTYPES(dt) {
             if (!takes(ops[k].o, dt)) {
                 char text[200];
-                snprintf(text, sizeof text, "kernel k(xp: *%s) grid(1):\n    offs = arange(0, 8)\n    %s(xp + offs, load(xp + offs))\n", dtypes[dt].name, ops[k].name);
+                snprintf(text, sizeof text,
+                         "kernel k(xp: *%s) grid(1):\n    offs = arange(0, 8)\n    %s(xp + offs, load(xp + offs))\n",
+                         dtypes[dt].name, ops[k].name);
                 case_rejects(dtypes[dt].name, text, "%s %s refused", ops[k].name, dtypes[dt].name);
                 continue;
             }

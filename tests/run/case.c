@@ -57,7 +57,7 @@ static rarg *add_arg(rcase *c, const char *name, arg_kind kind, dtype dt, int64_
     a->kind = kind;
     a->dt = dt;
     a->n = n;
-    if (kind != ARG_INT && kind != ARG_REAL)
+    if (kind == ARG_IN || kind == ARG_OUT || kind == ARG_INOUT)
         a->data = run_map((size_t)n * (size_t)dt_bytes(dt), &a->map, &a->map_bytes);
     return a;
 }
@@ -89,6 +89,7 @@ rarg *case_inout(rcase *c, const char *name, dtype dt, int64_t n, pattern pat, d
 
 void case_int(rcase *c, const char *name, int64_t x) { add_arg(c, name, ARG_INT, DT_I64, 0)->i = x; }
 void case_real(rcase *c, const char *name, double x) { add_arg(c, name, ARG_REAL, DT_F32, 0)->f = x; }
+void case_none(rcase *c, const char *name) { add_arg(c, name, ARG_NONE, DT_I64, 0); }
 
 rarg *case_tensor(rarg *a, int rank, const int64_t *sizes)
 {
@@ -148,16 +149,17 @@ static void show_source(const rcase *c)
 static bool check_output(rcase *c, const char *device, rarg *a)
 {
     char why[200];
-    long wrong = 0;
-    for (int64_t i = 0; i < a->n; i++) {
-        if (run_same(a, i, why, sizeof why))
-            continue;
-        if (wrong++ < SHOWN)
-            printf("  %s[%lld] of %lld: %s\n", a->name, (long long)i, (long long)a->n, why);
-    }
+    long wrong = 0, shown = 0;
+    for (int64_t i = 0; i < a->n; i++)
+        wrong += !run_same(a, i, why, sizeof why);
     if (wrong)
-        run_fail("%.*s on %s: %ld of %lld elements of '%s' (%s) are wrong", STR_ARG(c->name), device, wrong, (long long)a->n,
-                 a->name, dtypes[a->dt].name);
+        run_fail("%.*s on %s: %ld of %lld elements of '%s' (%s) are wrong", STR_ARG(c->name), device, wrong,
+                 (long long)a->n, a->name, dtypes[a->dt].name);
+    for (int64_t i = 0; i < a->n && shown < (wrong < SHOWN ? wrong : SHOWN); i++)
+        if (!run_same(a, i, why, sizeof why)) {
+            printf("  %s[%lld]: %s\n", a->name, (long long)i, why);
+            shown++;
+        }
     return !wrong;
 }
 
@@ -209,22 +211,34 @@ static bool check_device(rcase *c, int d)
     return ok;
 }
 
+static bool run_on(rcase *c, int d)
+{
+    str err = {0};
+    prepare(c);
+    run_begin(c, run.devices[d]);
+    run.runs++;
+    bool ran = device_run(&c->a, run.devices[d], sb_str(&c->src), c, &err);
+    if (c->fault) {
+        if (!ran && strstr(str_cstr(&c->a, err), c->fault))
+            return true;
+        run_fail("%.*s on %s: expected a fault with \"%s\", found: %.*s", STR_ARG(c->name), run.devices[d], c->fault,
+                 STR_ARG(err));
+        return false;
+    }
+    if (!ran) {
+        run_fail("%.*s on %s: %.*s", STR_ARG(c->name), run.devices[d], STR_ARG(err));
+        return false;
+    }
+    return check_device(c, d);
+}
+
 void case_end(rcase *c)
 {
     bool ok = true;
     run.cases++;
-    for (int d = 0; d < run.ndevices; d++) {
-        str err = {0};
-        prepare(c);
-        run_begin(c, run.devices[d]);
-        run.runs++;
-        if (!device_run(&c->a, run.devices[d], sb_str(&c->src), c, &err)) {
-            run_fail("%.*s on %s: %.*s", STR_ARG(c->name), run.devices[d], STR_ARG(err));
-            ok = false;
-            continue;
-        }
-        ok &= check_device(c, d);
-    }
+    for (int d = 0; d < run.ndevices; d++)
+        if (!c->only || !strcmp(c->only, run.devices[d]))
+            ok &= run_on(c, d);
     if (!ok)
         show_source(c);
     case_drop(c);

@@ -86,7 +86,9 @@ static void same_bits(dtype from, dtype to)
 static void bitcast_of_other_width(dtype from, dtype to)
 {
     char text[300];
-    snprintf(text, sizeof text, "kernel k(xp: *%s, out: *%s) grid(1):\n    offs = arange(0, 8)\n    store(out + offs, load(xp + offs).to(%s, bitcast=True))\n",
+    snprintf(text, sizeof text,
+             "kernel k(xp: *%s, out: *%s) grid(1):\n    offs = arange(0, 8)\n    store(out + offs, load(xp + "
+             "offs).to(%s, bitcast=True))\n",
              dtypes[from].name, dtypes[to].name, dtypes[to].name);
     case_rejects(dtypes[to].name, text, "bitcast %s to %s refused", dtypes[from].name, dtypes[to].name);
 }

@@ -84,23 +84,43 @@ static int64_t c_swap(int64_t v, int64_t p)
 static int64_t c_tuple(int64_t v, int64_t p) { return (v + p) * 10 + (v - p); }
 static int64_t c_static(int64_t v, int64_t p) { return v * (1 + 2 + 3 + 4) + p; }
 static int64_t c_select(int64_t v, int64_t p) { return v > p ? v : p; }
-static int64_t c_empty(int64_t v, int64_t p) { (void)v; return p; }
+static int64_t c_empty(int64_t v, int64_t p)
+{
+    (void)v;
+    return p;
+}
 
 static const row rows[] = {
     {"for", NULL, "    r = 0 * v\n    for i in range(0, v, 3):\n        r += i * p\n", c_for},
     {"for downwards", NULL, "    r = p\n    for i in range(v, -5, -2):\n        r = r * 3 + i\n", c_down},
-    {"while", NULL, "    n = max(v, -v) + 1\n    r = p\n    while n != 1:\n        if n % 2 == 0:\n            n = n // 2\n        else:\n            n = 3 * n + 1\n        r += 1\n", c_while},
+    {"while", NULL,
+     "    n = max(v, -v) + 1\n    r = p\n    while n != 1:\n        if n % 2 == 0:\n            n = n // 2\n        "
+     "else:\n            n = 3 * n + 1\n        r += 1\n",
+     c_while},
     {"break and continue", NULL,
-     "    r = 0 * v\n    for i in range(0, 100):\n        if i == p:\n            continue\n        if i * i > v:\n            break\n        for j in range(0, 10):\n            if j > i:\n                break\n            r += j\n        r += i\n", c_break},
-    {"early return", "fn find(v, p):\n    for i in range(0, 50):\n        if i * 7 > v:\n            return i\n    return -p\n\n", "    r = find(v, p)\n", c_return},
-    {"if", "fn pick(v, p):\n    if v > 10 and p % 2 == 0:\n        return v * 2\n    elif v > 10 or p == 3:\n        return v + 1000\n    return 0 * v if not v <= 0 else 0 * v - 1\n\n", "    r = pick(v, p)\n", c_if},
-    {"carried values swap", NULL, "    a, b, c = v, p, full([], 1, i64)\n    for i in range(0, 10):\n        a, b, c = b, c, a + c\n    r = a + 2 * b + 3 * c\n", c_swap},
+     "    r = 0 * v\n    for i in range(0, 100):\n        if i == p:\n            continue\n        if i * i > v:\n    "
+     "        break\n        for j in range(0, 10):\n            if j > i:\n                break\n            r += "
+     "j\n        r += i\n",
+     c_break},
+    {"early return",
+     "fn find(v, p):\n    for i in range(0, 50):\n        if i * 7 > v:\n            return i\n    return -p\n\n",
+     "    r = find(v, p)\n", c_return},
+    {"if",
+     "fn pick(v, p):\n    if v > 10 and p % 2 == 0:\n        return v * 2\n    elif v > 10 or p == 3:\n        return "
+     "v + 1000\n    return 0 * v if not v <= 0 else 0 * v - 1\n\n",
+     "    r = pick(v, p)\n", c_if},
+    {"carried values swap", NULL,
+     "    a, b, c = v, p, full([], 1, i64)\n    for i in range(0, 10):\n        a, b, c = b, c, a + c\n    r = a + 2 * "
+     "b + 3 * c\n",
+     c_swap},
     {"tuples", "fn both(a, b):\n    return a + b, a - b\n\n", "    s, d = both(v, p)\n    r = s * 10 + d\n", c_tuple},
     {"static_range", NULL, "    r = p\n    for i in static_range(1, 5):\n        r += v * i\n", c_static},
     {"scalar max", NULL, "    r = max(v, p)\n", c_select},
     {"a loop that never runs", NULL, "    r = p\n    for i in range(10, 3):\n        r = v\n", c_empty},
     {"unrolled", NULL, "    r = 0 * v\n    for i in range(0, v, 3, unroll=4):\n        r += i * p\n", c_for},
-    {"function argument", "fn apply(f: const fn, a, b):\n    return f(a, b)\n\nfn more(a, b):\n    return max(a, b)\n\n", "    r = apply(more, v, p)\n", c_select},
+    {"function argument",
+     "fn apply(f: const fn, a, b):\n    return f(a, b)\n\nfn more(a, b):\n    return max(a, b)\n\n",
+     "    r = apply(more, v, p)\n", c_select},
 };
 
 static void one(const row *r)
@@ -110,7 +130,8 @@ static void one(const row *r)
     if (case_skip(&c))
         return;
     rarg *x = case_in(&c, "xp", DT_I64, N, PAT_REAL), *out = case_out(&c, "out", DT_I64, N, 0);
-    case_line(&c, "%skernel k(xp: *i64, out: *i64) grid(%d):\n    p = program_id(0)\n    v = load(xp + p)", r->head ? r->head : "", N);
+    case_line(&c, "%skernel k(xp: *i64, out: *i64) grid(%d):\n    p = program_id(0)\n    v = load(xp + p)",
+              r->head ? r->head : "", N);
     sb_puts(&c.src, r->body);
     case_line(&c, "    store(out + p, r)");
     for (int i = 0; i < N; i++)

@@ -1,8 +1,8 @@
 /* data.c: numbers, random inputs and comparison for the operator matrix (see run.h).
  *
- * Mappings end exactly where the array ends: the page after it has no access, and neither has the page before the mapping,
- * so at worst a stray access below the array falls into the slack of its first page, which is filled with a pattern and
- * checked by case_end.
+ * Mappings end exactly where the array ends: the page after it has no access, and neither has the page before the
+ * mapping, so at worst a stray access below the array falls into the slack of its first page, which is filled with a
+ * pattern and checked by case_end.
  */
 #include "tests/run/run.h"
 
@@ -49,7 +49,7 @@ void run_put(dtype dt, void *p, int64_t i, uint64_t bits)
 num run_num(dtype dt, uint64_t bits)
 {
     if (dt_is_any_float(dt))
-        return (num){.f = dt_float(dt, bits)};
+        return (num){.f = dt_float(dt, bits), .of = dt, .bits = bits};
     wide i = dt_is_signed(dt) ? (wide)dt_int(dt, bits) : (wide)bits;
     return (num){.i = i, .f = (double)i};
 }
@@ -88,12 +88,15 @@ num run_cast(dtype to, dtype from, num x)
 
 /* ---- inputs ---- */
 
-static const double real_edges[] = {0.0, -0.0, 1, -1, INFINITY, -INFINITY, NAN, 0.5, -2.5, 3, 1e-40, -6e-8, 65504, -448, 3.4e38, 5e-324, 1.5, 1e10};
+static const double real_edges[] = {0.0, -0.0,  1,     -1,    INFINITY, -INFINITY, NAN,    0.5, -2.5,
+                                    3,   1e-40, -6e-8, 65504, -448,     3.4e38,    5e-324, 1.5, 1e10};
 static const int64_t int_edges[] = {0, 1, -1, 2, 3, 7, INT64_MIN, INT64_MAX, 10, -7, 100, 127};
 
 static uint64_t edge_bits(dtype dt, int64_t i, int salt)
 {
-    int64_t k = salt == 0 ? i : i / (dt_is_any_float(dt) ? (int64_t)COUNTOF(real_edges) : (int64_t)COUNTOF(int_edges)) + salt * 3;
+    int64_t k = salt == 0
+                    ? i
+                    : i / (dt_is_any_float(dt) ? (int64_t)COUNTOF(real_edges) : (int64_t)COUNTOF(int_edges)) + salt * 3;
     if (dt_is_any_float(dt))
         return dt_from_double(dt, real_edges[k % (int64_t)COUNTOF(real_edges)], false);
     int64_t x = int_edges[k % (int64_t)COUNTOF(int_edges)];
@@ -158,7 +161,7 @@ void run_fill(dtype dt, void *p, int64_t n, pattern pat, int salt)
 static bool float_same(const rarg *a, uint64_t got, num want)
 {
     double g = dt_float(a->dt, got);
-    uint64_t rounded = dt_from_double(a->dt, want.f, false);
+    uint64_t rounded = want.of == a->dt ? want.bits : dt_from_double(a->dt, want.f, false);
     double w = dt_float(a->dt, rounded);
     if (isnan(g) || isnan(w))
         return isnan(g) && isnan(w);
@@ -183,8 +186,8 @@ bool run_same(const rarg *a, int64_t i, char *why, size_t nwhy)
     if (is_float ? float_same(a, got, want) : got == run_round(a->dt, want))
         return true;
     if (is_float)
-        snprintf(why, nwhy, "got %.9g (0x%llx), want %.9g (%g ulps, slack %g)", dt_float(a->dt, got), (unsigned long long)got,
-                 want.f, a->ulps, a->slack);
+        snprintf(why, nwhy, "got %.9g (0x%llx), want %.9g (%g ulps, slack %g)", dt_float(a->dt, got),
+                 (unsigned long long)got, want.f, a->ulps, a->slack);
     else
         snprintf(why, nwhy, "got %lld (0x%llx), want %lld", (long long)dt_int(a->dt, got), (unsigned long long)got,
                  (long long)dt_int(a->dt, run_round(a->dt, want)));

@@ -1,7 +1,7 @@
 /* device.c: all that the operator matrix knows of the runtime: devices, modules, launches.
  *
- * Devices are opened when first named and stay open; each case compiles a module of its own. What must be refused goes to
- * the front end alone.
+ * Devices are opened when first named and stay open; each case compiles a module of its own. What must be refused goes
+ * to the front end alone.
  */
 #include "tests/run/run.h"
 
@@ -43,6 +43,8 @@ static tile_arg argument(const rarg *a, tile_tensor *t)
         return tile_arg_int(a->i);
     if (a->kind == ARG_REAL)
         return tile_arg_float(a->f);
+    if (a->kind == ARG_NONE)
+        return tile_arg_none();
     if (!a->rank) {
         tile_arg p = tile_arg_ptr(a->data, (tile_dtype)a->dt);
         p.bytes = a->n * dt_bytes(a->dt);

@@ -9,17 +9,23 @@ typedef struct mnk {
     int64_t b, m, n, k; /* b: 0 = rank 2 */
 } mnk;
 
-static const mnk sizes[] = {{0, 1, 1, 1}, {0, 4, 5, 6}, {0, 16, 16, 16}, {0, 17, 31, 65}, {0, 1, 33, 100}, {0, 64, 48, 32}, {0, 7, 1, 127}, {2, 3, 9, 17}, {3, 16, 8, 32}};
+static const mnk sizes[] = {{0, 1, 1, 1},    {0, 4, 5, 6},   {0, 16, 16, 16}, {0, 17, 31, 65}, {0, 1, 33, 100},
+                            {0, 64, 48, 32}, {0, 7, 1, 127}, {2, 3, 9, 17},   {3, 16, 8, 32}};
 
 static bool dot_takes(dtype a, dtype b)
 {
     bool a8 = a == DT_I8 || a == DT_U8, b8 = b == DT_I8 || b == DT_U8;
     if ((a8 && b8) || (dt_is_f8(a) && dt_is_f8(b)))
         return true;
-    return a == b && dt_is_float(a);
+    return a == b && (dt_is_float(a) || dt_is_int(a));
 }
 
-static dtype dot_result(dtype a) { return dt_is_any_float(a) ? a == DT_F64 ? DT_F64 : DT_F32 : DT_I32; }
+static dtype dot_result(dtype a)
+{
+    if (dt_is_int(a))
+        return dt_bits(a) == 64 ? a : DT_I32;
+    return a == DT_F64 ? DT_F64 : DT_F32;
+}
 
 /* magnitudes of the products give the bound */
 static void product(const rarg *a, const rarg *b, const rarg *acc, rarg *out, const mnk *s, int precision_bits)
@@ -33,20 +39,22 @@ static void product(const rarg *a, const rarg *b, const rarg *acc, rarg *out, co
                 double mass = fabs(sum.f);
                 for (int64_t k = 0; k < s->k; k++) {
                     num x = case_get(a, (g * s->m + i) * s->k + k), y = case_get(b, (g * s->k + k) * s->n + j);
-                    sum.i += x.i * y.i;
+                    sum.i = (wide)((uwide)sum.i + (uwide)x.i * (uwide)y.i);
                     sum.f += x.f * y.f;
                     mass += fabs(x.f * y.f);
                 }
                 out->want[at] = sum;
                 if (is_float)
-                    out->slack = fmax(out->slack, mass * ((double)s->k * (out->dt == DT_F64 ? 0x1p-53 : 0x1p-24) + (precision_bits ? ldexp(1, -precision_bits) : 0)));
+                    out->slack = fmax(out->slack, mass * ((double)s->k * (out->dt == DT_F64 ? 0x1p-53 : 0x1p-24) +
+                                                          (precision_bits ? ldexp(1, -precision_bits) : 0)));
             }
 }
 
 static void one(dtype da, dtype db, const mnk *s, bool with_acc, const char *precision, int bits)
 {
     rcase c;
-    case_begin(&c, "dot %s x %s %lldx%lldx%lld rank %d%s %s", dtypes[da].name, dtypes[db].name, (long long)s->m, (long long)s->n, (long long)s->k, s->b ? 3 : 2, with_acc ? " acc" : "", precision);
+    case_begin(&c, "dot %s x %s %lldx%lldx%lld rank %d%s %s", dtypes[da].name, dtypes[db].name, (long long)s->m,
+               (long long)s->n, (long long)s->k, s->b ? 3 : 2, with_acc ? " acc" : "", precision);
     if (case_skip(&c))
         return;
     int64_t batch = s->b ? s->b : 1;
@@ -76,12 +84,14 @@ static void spelled_out(dtype da, dtype db, dtype via)
     if (case_skip(&c))
         return;
     mnk s = {0, N, 1, K};
-    rarg *a = case_in(&c, "ap", da, N * K, dt_is_any_float(da) ? PAT_REAL : PAT_EDGE), *b = case_in(&c, "bp", db, K, dt_is_any_float(db) ? PAT_REAL : PAT_EDGE);
+    rarg *a = case_in(&c, "ap", da, N * K, dt_is_any_float(da) ? PAT_REAL : PAT_EDGE),
+         *b = case_in(&c, "bp", db, K, dt_is_any_float(db) ? PAT_REAL : PAT_EDGE);
     rarg *out = case_out(&c, "out", via, N, dt_is_any_float(via) ? 1 : 0);
     c.loose = dt_is_any_float(via);
     shape_plain_head(&c);
     shape_offsets(&c, "ao", 2, (int64_t[]){N, K});
-    case_line(&c, "    a = load(ap + ao).to(%s)\n    b = load(bp + arange(0, %d)).to(%s)", dtypes[via].name, K, dtypes[via].name);
+    case_line(&c, "    a = load(ap + ao).to(%s)\n    b = load(bp + arange(0, %d)).to(%s)", dtypes[via].name, K,
+              dtypes[via].name);
     case_line(&c, "    store(out + arange(0, %d), sum(a * b[None, :], axis=1))", N);
     product(a, b, NULL, out, &s, 0);
     case_end(&c);
@@ -100,9 +110,12 @@ static void blocked(dtype dt, int64_t m, int64_t n, int64_t k)
     rarg *b = case_tensor(case_in(&c, "b", dt, k * n, PAT_REAL), 2, (int64_t[]){k, n});
     rarg *out = case_tensor(case_out(&c, "c", r, m * n, dt_is_any_float(r) ? 1 : 0), 2, (int64_t[]){m, n});
     c.loose = dt_is_any_float(r);
-    case_line(&c, "kernel k(a: %s[M, K], b: %s[K, N], c: %s[M, N]) grid(cdiv(M, 32), cdiv(N, 24)):", dtypes[dt].name, dtypes[dt].name, dtypes[r].name);
-    case_line(&c, "    i = program_id(0) * 32\n    j = program_id(1) * 24\n    acc = zeros([32, 24], %s)", dtypes[r].name);
-    case_line(&c, "    for p in range(0, K, 16):\n        acc = dot(a.load([i, p], [32, 16]), b.load([p, j], [16, 24]), acc)\n    c.store([i, j], acc)");
+    case_line(&c, "kernel k(a: %s[M, K], b: %s[K, N], c: %s[M, N]) grid(cdiv(M, 32), cdiv(N, 24)):", dtypes[dt].name,
+              dtypes[dt].name, dtypes[r].name);
+    case_line(&c, "    i = program_id(0) * 32\n    j = program_id(1) * 24\n    acc = zeros([32, 24], %s)",
+              dtypes[r].name);
+    case_line(&c, "    for p in range(0, K, 16):\n        acc = dot(a.load([i, p], [32, 16]), b.load([p, j], [16, "
+                  "24]), acc)\n    c.store([i, j], acc)");
     product(a, b, NULL, out, &s, 0);
     case_end(&c);
 }
@@ -110,7 +123,9 @@ static void blocked(dtype dt, int64_t m, int64_t n, int64_t k)
 static void refused(dtype a, dtype b)
 {
     char text[400];
-    snprintf(text, sizeof text, "kernel k(ap: *%s, bp: *%s, out: *f32) grid(1):\n    offs = arange(0, 16)[:, None] * 16 + arange(0, 16)[None, :]\n    r = dot(load(ap + offs), load(bp + offs))\n    store(out + offs, r)\n",
+    snprintf(text, sizeof text,
+             "kernel k(ap: *%s, bp: *%s, out: *f32) grid(1):\n    offs = arange(0, 16)[:, None] * 16 + arange(0, "
+             "16)[None, :]\n    r = dot(load(ap + offs), load(bp + offs))\n    store(out + offs, r)\n",
              dtypes[a].name, dtypes[b].name);
     case_rejects("dot", text, "dot %s x %s refused", dtypes[a].name, dtypes[b].name);
 }

@@ -1,8 +1,8 @@
 /* elementwise.c: operators and functions that work element by element, every dtype, every shape class.
  *
  * A row gives the expression over x, y, z, the dtypes it takes, the dtype of its result, and its reference. The other
- * dtypes must be refused. Integer arithmetic, comparisons and single float operations are exact, so all devices agree to
- * the bit; a reference that the language leaves open (division by zero) is any value, and must not fault.
+ * dtypes must be refused. Integer arithmetic, comparisons and single float operations are exact, so all devices agree
+ * to the bit; a reference that the language leaves open (division by zero) is any value, and must not fault.
  */
 #include "tests/run/shapes.h"
 
@@ -11,21 +11,49 @@ typedef enum result { R_SAME, R_BOOL, R_QUOTIENT, R_F32 } result; /* R_QUOTIENT:
 typedef struct row {
     const char *name, *expr;
     int nin;
-    int takes;   /* dtype classes */
+    int takes; /* dtype classes */
     result res;
     num (*ref)(dtype dt, const num *v);
     pattern second; /* of y and z; the first input has edges */
     double ulps;
 } row;
 
-static num r_add(dtype dt, const num *v) { (void)dt; return (num){.i = v[0].i + v[1].i, .f = v[0].f + v[1].f}; }
-static num r_sub(dtype dt, const num *v) { (void)dt; return (num){.i = v[0].i - v[1].i, .f = v[0].f - v[1].f}; }
-static num r_mul(dtype dt, const num *v) { (void)dt; return (num){.i = (wide)((uwide)v[0].i * (uwide)v[1].i), .f = v[0].f * v[1].f}; }
-static num r_and(dtype dt, const num *v) { (void)dt; return run_int(v[0].i & v[1].i); }
-static num r_or(dtype dt, const num *v) { (void)dt; return run_int(v[0].i | v[1].i); }
-static num r_xor(dtype dt, const num *v) { (void)dt; return run_int(v[0].i ^ v[1].i); }
+static num r_add(dtype dt, const num *v)
+{
+    (void)dt;
+    return (num){.i = v[0].i + v[1].i, .f = v[0].f + v[1].f};
+}
+static num r_sub(dtype dt, const num *v)
+{
+    (void)dt;
+    return (num){.i = v[0].i - v[1].i, .f = v[0].f - v[1].f};
+}
+static num r_mul(dtype dt, const num *v)
+{
+    (void)dt;
+    return (num){.i = (wide)((uwide)v[0].i * (uwide)v[1].i), .f = v[0].f * v[1].f};
+}
+static num r_and(dtype dt, const num *v)
+{
+    (void)dt;
+    return run_int(v[0].i & v[1].i);
+}
+static num r_or(dtype dt, const num *v)
+{
+    (void)dt;
+    return run_int(v[0].i | v[1].i);
+}
+static num r_xor(dtype dt, const num *v)
+{
+    (void)dt;
+    return run_int(v[0].i ^ v[1].i);
+}
 static num r_not(dtype dt, const num *v) { return run_int(dt == DT_BOOL ? !v[0].i : ~v[0].i); }
-static num r_pos(dtype dt, const num *v) { (void)dt; return v[0]; }
+static num r_pos(dtype dt, const num *v)
+{
+    (void)dt;
+    return v[0];
+}
 
 static num r_neg(dtype dt, const num *v)
 {
@@ -61,8 +89,8 @@ static num r_mod(dtype dt, const num *v)
 
 static num r_cdiv(dtype dt, const num *v)
 {
-    (void)dt;
-    return run_int((v[0].i + v[1].i - 1) / v[1].i);
+    wide sum = v[0].i + v[1].i - 1; /* made in the operands' type, where it may not fit */
+    return (num){.i = sum / v[1].i, .any = sum >= (wide)1 << (dt_bits(dt) - dt_is_signed(dt))};
 }
 
 static num r_shl(dtype dt, const num *v)
@@ -122,10 +150,7 @@ static num r_clamp(dtype dt, const num *v)
     return pick(dt, hi, true, false);
 }
 
-static num r_umulhi(dtype dt, const num *v)
-{
-    return run_int((wide)(((uwide)v[0].i * (uwide)v[1].i) >> dt_bits(dt)));
-}
+static num r_umulhi(dtype dt, const num *v) { return run_int((wide)(((uwide)v[0].i * (uwide)v[1].i) >> dt_bits(dt))); }
 
 /* to the type, once */
 static num r_fma(dtype dt, const num *v)
@@ -134,8 +159,8 @@ static num r_fma(dtype dt, const num *v)
         return run_real(fma(v[0].f, v[1].f, v[2].f));
     if (dt == DT_F32)
         return run_real((double)fmaf((float)v[0].f, (float)v[1].f, (float)v[2].f));
-    /* narrower: 80 bits hold the exact sum of a 22-bit product and an 11-bit term unless they lie far apart, and then the
-     * smaller one is no more than a mark; rounding to odd keeps it */
+    /* narrower: 80 bits hold the exact sum of a 22-bit product and an 11-bit term unless they lie far apart, and then
+     * the smaller one is no more than a mark; rounding to odd keeps it */
     double p = v[0].f * v[1].f, s = p + v[2].f;
     if (!isfinite(s))
         return run_real(s);
@@ -149,8 +174,17 @@ static num r_fma(dtype dt, const num *v)
     return run_real(s);
 }
 
-static num r_first(dtype dt, const num *v) { (void)dt; return v[0]; }
-static num r_zero(dtype dt, const num *v) { (void)dt; (void)v; return (num){0}; }
+static num r_first(dtype dt, const num *v)
+{
+    (void)dt;
+    return v[0];
+}
+static num r_zero(dtype dt, const num *v)
+{
+    (void)dt;
+    (void)v;
+    return (num){0};
+}
 
 static const row rows[] = {
     {"+", "x + y", 2, CL_NUM, R_SAME, r_add, PAT_EDGE, 0},
@@ -175,8 +209,8 @@ static const row rows[] = {
     {">=", "x >= y", 2, CL_NUM, R_BOOL, r_ge, PAT_EDGE, 0},
     {"minimum", "minimum(x, y)", 2, CL_NUM, R_SAME, r_min, PAT_EDGE, 0},
     {"maximum", "maximum(x, y)", 2, CL_NUM, R_SAME, r_max, PAT_EDGE, 0},
-    {"minimum nan", "minimum(x, y, propagate_nan=True)", 2, CL_FLOAT, R_SAME, r_min_nan, PAT_EDGE, 0},
-    {"maximum nan", "maximum(x, y, propagate_nan=True)", 2, CL_FLOAT, R_SAME, r_max_nan, PAT_EDGE, 0},
+    {"minimum nan", "minimum(x, y, propagate_nan=True)", 2, CL_NUM, R_SAME, r_min_nan, PAT_EDGE, 0},
+    {"maximum nan", "maximum(x, y, propagate_nan=True)", 2, CL_NUM, R_SAME, r_max_nan, PAT_EDGE, 0},
     {"clamp", "clamp(x, minimum(y, z), maximum(y, z))", 3, CL_FLOAT, R_SAME, r_clamp, PAT_REAL, 0},
     {"fma", "fma(x, y, z)", 3, CL_FLOAT, R_SAME, r_fma, PAT_REAL, 0},
     {"fdiv", "fdiv(x, y)", 2, CL_FLOAT, R_SAME, r_div, PAT_REAL, 1},
@@ -249,10 +283,11 @@ static void refused(const row *r, dtype dt)
     arena a;
     arena_init(&a, 0);
     const char *d = dtypes[dt].name;
-    str text = str_fmt(&a,
-                       "kernel k(xp: *%s, yp: *%s, zp: *%s, out: *%s) grid(1):\n    offs = arange(0, 8)\n    x = load(xp + offs)\n"
-                       "    y = load(yp + offs)\n    z = load(zp + offs)\n    r = %s\n    store(out + offs, r)\n",
-                       d, d, d, d, r->expr);
+    str text = str_fmt(
+        &a,
+        "kernel k(xp: *%s, yp: *%s, zp: *%s, out: *%s) grid(1):\n    offs = arange(0, 8)\n    x = load(xp + offs)\n"
+        "    y = load(yp + offs)\n    z = load(zp + offs)\n    r = %s\n    store(out + offs, r)\n",
+        d, d, d, d, r->expr);
     case_rejects("", str_cstr(&a, text), "%s %s refused", r->name, d);
     arena_fini(&a);
 }
@@ -318,10 +353,7 @@ static dtype promoted(dtype a, dtype b)
 }
 
 /* converts as an operand of that type is */
-static num as_operand(dtype to, dtype from, num x)
-{
-    return run_num(to, run_round(to, run_cast(to, from, x)));
-}
+static num as_operand(dtype to, dtype from, num x) { return run_num(to, run_round(to, run_cast(to, from, x))); }
 
 static void promotion(dtype a, dtype b)
 {
@@ -331,7 +363,8 @@ static void promotion(dtype a, dtype b)
     case_begin(&c, "promotion %s * %s", dtypes[a].name, dtypes[b].name);
     if (case_skip(&c))
         return;
-    rarg *x = case_in(&c, "xp", a, COUNT, PAT_EDGE), *y = case_in(&c, "yp", b, COUNT, PAT_EDGE), *out = case_out(&c, "out", r, COUNT, 0);
+    rarg *x = case_in(&c, "xp", a, COUNT, PAT_EDGE), *y = case_in(&c, "yp", b, COUNT, PAT_EDGE),
+         *out = case_out(&c, "out", r, COUNT, 0);
     case_line(&c, "kernel k(xp: *%s, yp: *%s, out: *%s) grid(1):", dtypes[a].name, dtypes[b].name, dtypes[r].name);
     case_line(&c, "    offs = arange(0, %d)", COUNT);
     case_line(&c, "    r = load(xp + offs) * load(yp + offs)");

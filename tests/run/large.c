@@ -1,7 +1,7 @@
 /* large.c: more than 2^31 elements, on a mapping that takes memory only where it is touched.
  *
- * The same kernel is launched with few elements, where offsets fit 32 bits, and with many, where they don't: programs lie
- * far apart, so only some pages are touched. Outputs are looked at where the reference says something was written.
+ * The same kernel is launched with few elements, where offsets fit 32 bits, and with many, where they don't: programs
+ * lie far apart, so only some pages are touched. Outputs are looked at where the reference says something was written.
  */
 #include "tests/run/shapes.h"
 
@@ -22,7 +22,8 @@ static void far(dtype dt, int64_t n, int64_t step)
     rarg *out = case_out(&c, "out", dt, programs * W, 0);
     case_int(&c, "n", n);
     case_int(&c, "step", step);
-    case_line(&c, "kernel k(xp: *%s, out: *%s, n: int, step: int) grid(cdiv(n, step)):", dtypes[dt].name, dtypes[dt].name);
+    case_line(&c, "kernel k(xp: *%s, out: *%s, n: int, step: int) grid(cdiv(n, step)):", dtypes[dt].name,
+              dtypes[dt].name);
     case_line(&c, "    i = program_id(0) * step + arange(0, %d)\n    inside = i < n", W);
     case_line(&c, "    x = load(xp + i, inside)\n    store(xp + i, x + x, inside)");
     case_line(&c, "    store(out + program_id(0) * %d + arange(0, %d), load(xp + i, inside))", W, W);
@@ -49,7 +50,8 @@ static void far(dtype dt, int64_t n, int64_t step)
             bool stored = at >= n || run_bits(dt, x->data, at) == run_round(dt, out->want[i]);
             if (same && stored)
                 continue;
-            run_fail("%.*s on %s: program %lld, lane %lld: %s", STR_ARG(c.name), run.devices[d], (long long)(i / W), (long long)(i % W), same ? "the element was not stored" : why);
+            run_fail("%.*s on %s: program %lld, lane %lld: %s", STR_ARG(c.name), run.devices[d], (long long)(i / W),
+                     (long long)(i % W), same ? "the element was not stored" : why);
             break;
         }
     }
@@ -61,10 +63,10 @@ static void far(dtype dt, int64_t n, int64_t step)
 void run_large(void)
 {
     static const int64_t G = (int64_t)1 << 30;
-    far(DT_U8, 1000, 100);                 /* narrow */
-    far(DT_U8, 2 * G - 1, G / 8);          /* the last that fits 32 bits */
-    far(DT_U8, 2 * G + 50, G / 2);         /* one program beyond */
+    far(DT_U8, 1000, 100);         /* narrow */
+    far(DT_U8, 2 * G - 1, G / 8);  /* the last that fits 32 bits */
+    far(DT_U8, 2 * G + 50, G / 2); /* one program beyond */
     far(DT_U8, 5 * G + 333, G / 2 + 77);
-    far(DT_I32, 2 * G + 333, G / 3);       /* byte offsets beyond 2^33 */
+    far(DT_I32, 2 * G + 333, G / 3); /* byte offsets beyond 2^33 */
     far(DT_F64, 4 * G + 1, G);
 }

@@ -1,4 +1,4 @@
-/* main.c: the operator matrix's entry: `run-tests [--device=NAME]... [--filter=TEXT] [--seed=N] [-v]`.
+/* main.c: the operator matrix's entry: `run-tests [--device=NAME]... [--family=NAME] [--filter=TEXT] [--seed=N] [-v]`.
  *
  * Devices default to interp and cpu; results are compared with those of the first. Ends with counts and exit status 1
  * where anything failed. A crash names the case that ran.
@@ -40,6 +40,8 @@ static bool parse(int argc, char **argv)
             run.devices[run.ndevices++] = argv[i] + 9;
         else if (!strncmp(argv[i], "--filter=", 9))
             run.filter = argv[i] + 9;
+        else if (!strncmp(argv[i], "--family=", 9))
+            run.family = argv[i] + 9;
         else if (!strncmp(argv[i], "--seed=", 7))
             run.seed = strtoull(argv[i] + 7, NULL, 0);
         else if (!strcmp(argv[i], "-v"))
@@ -56,28 +58,37 @@ static bool parse(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    static const struct { const char *name; void (*fn)(void); } families[] = {
-        {"elementwise", run_elementwise}, {"casts", run_casts},     {"maths", run_maths},     {"reductions", run_reductions},
-        {"scans", run_scans},             {"sorts", run_sorts},     {"shapes", run_shapes},   {"memory", run_memory},
-        {"tensors", run_tensors},         {"atomics", run_atomics}, {"dots", run_dots},       {"random", run_random},
-        {"control", run_control},         {"large", run_large},
+    static const struct {
+        const char *name;
+        void (*fn)(void);
+    } families[] = {
+        {"elementwise", run_elementwise}, {"casts", run_casts},       {"maths", run_maths},
+        {"reductions", run_reductions},   {"scans", run_scans},       {"sorts", run_sorts},
+        {"shapes", run_shapes},           {"memory", run_memory},     {"tensors", run_tensors},
+        {"atomics", run_atomics},         {"dots", run_dots},         {"random", run_random},
+        {"control", run_control},         {"programs", run_programs}, {"large", run_large},
     };
     if (!parse(argc, argv)) {
-        fputs("usage: run-tests [--device=NAME]... [--filter=TEXT] [--seed=N] [-v]\n", stderr);
+        fputs("usage: run-tests [--device=NAME]... [--family=NAME] [--filter=TEXT] [--seed=N] [-v]\n", stderr);
         return 2;
     }
     signal(SIGSEGV, on_crash);
     signal(SIGBUS, on_crash);
     signal(SIGILL, on_crash);
+    signal(SIGFPE, on_crash);
+    signal(SIGABRT, on_crash);
     for (size_t i = 0; i < COUNTOF(families); i++) {
+        if (run.family && strcmp(run.family, families[i].name) != 0)
+            continue;
         long cases = run.cases, failures = run.failures;
         double t = clock_now();
         families[i].fn();
-        printf("%-12s %5ld cases, %ld failures, %.1f s\n", families[i].name, run.cases - cases, run.failures - failures, clock_now() - t);
+        printf("%-12s %5ld cases, %ld failures, %.1f s\n", families[i].name, run.cases - cases, run.failures - failures,
+               clock_now() - t);
         fflush(stdout);
     }
     device_close_all();
-    printf("run-tests: %ld cases (%ld refusals), %ld runs on %d devices, %ld skipped, %ld failures\n", run.cases, run.rejected,
-           run.runs, run.ndevices, run.skipped, run.failures);
+    printf("run-tests: %ld cases (%ld refusals), %ld runs on %d devices, %ld skipped, %ld failures\n", run.cases,
+           run.rejected, run.runs, run.ndevices, run.skipped, run.failures);
     return run.failures != 0 || run.cases == 0;
 }

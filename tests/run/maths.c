@@ -1,7 +1,7 @@
 /* maths.c: functions of mathematics against libm in double.
  *
- * Bounds in units in the last place are those that docs/ states for the CPU; f16 and bf16 compute in f32 and round once, so
- * theirs is one. Functions that are exact by definition are compared to the bit.
+ * Bounds in units in the last place are those that docs/ states for the CPU; f16 and bf16 compute in f32 and round
+ * once, so theirs is one. Functions that are exact by definition are compared to the bit.
  */
 #include "tests/run/shapes.h"
 
@@ -71,9 +71,11 @@ static void one(const row *r, dtype dt, const shape_class *sc)
 static void refused(const row *r, dtype dt)
 {
     char text[300];
-    snprintf(text, sizeof text, "kernel k(xp: *%s, out: *f32) grid(1):\n    offs = arange(0, 8)\n    x = load(xp + offs)\n    store(out + offs, %s)\n",
+    snprintf(text, sizeof text,
+             "kernel k(xp: *%s, out: *f32) grid(1):\n    offs = arange(0, 8)\n    x = load(xp + offs)\n    store(out + "
+             "offs, %s)\n",
              dtypes[dt].name, r->expr);
-    case_rejects(dt == DT_I64 ? "int" : dtypes[dt].name, text, "%s %s refused", r->name, dtypes[dt].name);
+    case_rejects(dtypes[dt].name, text, "%s %s refused", r->name, dtypes[dt].name);
 }
 
 static void softmax(dtype dt, int64_t rows_n, int64_t cols)

@@ -1,16 +1,19 @@
-/* memory.c: loads and stores through pointers: masks, other, hints, gathers, overlapping rows, programs of a 3-D grid. */
+/* memory.c: loads and stores through pointers: masks, other, hints, gathers, overlapping rows, programs of a 3-D grid.
+ */
 #include "tests/run/shapes.h"
 
 /* lanes that are masked off give `other`, or 0, and touch nothing: the arrays end at the mask */
 static void masked_load(dtype dt, const shape_class *sc, int how)
 {
-    static const char *const form[] = {"load(xp + offs, mask)", "load(xp + offs, mask=mask, other=1)", "load(xp + offs, mask, load(yp + offs))"};
+    static const char *const form[] = {"load(xp + offs, mask)", "load(xp + offs, mask=mask, other=1)",
+                                       "load(xp + offs, mask, load(yp + offs))"};
     rcase c;
     case_begin(&c, "masked load %d %s %s", how, dtypes[dt].name, sc->name);
     if (case_skip(&c))
         return;
     int64_t tile = shape_tile_count(sc), covered = (sc->n + tile - 1) / tile * tile;
-    rarg *x = case_in(&c, "xp", dt, sc->n, PAT_EDGE), *y = case_in(&c, "yp", dt, covered, PAT_EDGE), *out = case_out(&c, "out", dt, covered, 0);
+    rarg *x = case_in(&c, "xp", dt, sc->n, PAT_EDGE), *y = case_in(&c, "yp", dt, covered, PAT_EDGE),
+         *out = case_out(&c, "out", dt, covered, 0);
     case_int(&c, "n", sc->n);
     shape_kernel_head(&c, sc);
     case_line(&c, "    store(out + offs, %s)", form[how]);
@@ -29,7 +32,8 @@ static void scattered_mask(dtype dt)
     case_begin(&c, "store under a scattered mask %s", dtypes[dt].name);
     if (case_skip(&c))
         return;
-    rarg *x = case_in(&c, "xp", dt, N, PAT_EDGE), *m = case_in(&c, "mp", DT_BOOL, N, PAT_EDGE), *out = case_inout(&c, "out", dt, N, PAT_EDGE, 0);
+    rarg *x = case_in(&c, "xp", dt, N, PAT_EDGE), *m = case_in(&c, "mp", DT_BOOL, N, PAT_EDGE),
+         *out = case_inout(&c, "out", dt, N, PAT_EDGE, 0);
     shape_plain_head(&c);
     case_line(&c, "    offs = arange(0, %d)\n    m = load(mp + offs)", N);
     case_line(&c, "    store(out + offs, load(xp + offs, m), m)");
@@ -45,7 +49,8 @@ static void indirect(dtype dt, dtype index)
     case_begin(&c, "gather through pointers %s by %s", dtypes[dt].name, dtypes[index].name);
     if (case_skip(&c))
         return;
-    rarg *x = case_in(&c, "xp", dt, M, PAT_EDGE), *ip = case_in(&c, "ip", index, N, PAT_POS), *out = case_out(&c, "out", dt, N, 0);
+    rarg *x = case_in(&c, "xp", dt, M, PAT_EDGE), *ip = case_in(&c, "ip", index, N, PAT_POS),
+         *out = case_out(&c, "out", dt, N, 0);
     for (int i = 0; i < N; i++)
         run_put(index, ip->data, i, run_rng() % M);
     shape_plain_head(&c);
@@ -75,8 +80,10 @@ static void strided(dtype dt, int step)
 static void hints(void)
 {
     static const char *const forms[][2] = {
-        {"load(xp + offs, cache_modifier=\".ca\", eviction_policy=\"evict_first\")", "store(out + offs, x, cache_modifier=\".wb\")"},
-        {"load(xp + offs, cache_modifier=\".cg\", eviction_policy=\"evict_last\")", "store(out + offs, x, cache_modifier=\".cs\", eviction_policy=\"evict_first\")"},
+        {"load(xp + offs, cache_modifier=\".ca\", eviction_policy=\"evict_first\")",
+         "store(out + offs, x, cache_modifier=\".wb\")"},
+        {"load(xp + offs, cache_modifier=\".cg\", eviction_policy=\"evict_last\")",
+         "store(out + offs, x, cache_modifier=\".cs\", eviction_policy=\"evict_first\")"},
         {"load(xp + offs, cache_modifier=\".cs\")", "store(out + offs, x, cache_modifier=\".wt\")"},
         {"load(xp + offs, cache_modifier=\".cv\", volatile=True)", "store(out + offs, x, cache_modifier=\".cg\")"},
     };
@@ -130,7 +137,8 @@ static void programs(void)
         for (int y = 0; y < Y; y++)
             for (int x = 0; x < X; x++) {
                 int at = (z * Y + y) * X + x;
-                out->want[at * 2] = run_int(x + 10 * y + 100 * z), out->want[at * 2 + 1] = run_int(X + 10 * Y + 100 * Z);
+                out->want[at * 2] = run_int(x + 10 * y + 100 * z),
+                               out->want[at * 2 + 1] = run_int(X + 10 * Y + 100 * Z);
             }
     case_end(&c);
 }
@@ -143,7 +151,8 @@ static void program_order(dtype dt)
     case_begin(&c, "stores before loads %s", dtypes[dt].name);
     if (case_skip(&c))
         return;
-    rarg *x = case_in(&c, "xp", dt, N, PAT_EDGE), *tmp = case_out(&c, "tmp", dt, N, 0), *out = case_out(&c, "out", dt, N, 0);
+    rarg *x = case_in(&c, "xp", dt, N, PAT_EDGE), *tmp = case_out(&c, "tmp", dt, N, 0),
+         *out = case_out(&c, "out", dt, N, 0);
     shape_plain_head(&c);
     case_line(&c, "    offs = arange(0, %d)", N);
     case_line(&c, "    store(tmp + offs, load(xp + offs))");

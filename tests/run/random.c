@@ -1,4 +1,5 @@
-/* random.c: counter-based random numbers against Philox-4x32-10 written from its paper, and its published test vectors. */
+/* random.c: counter-based random numbers against Philox-4x32-10 written from its paper, and its published test vectors.
+ */
 #include "tests/run/shapes.h"
 
 static void philox(uint64_t seed, uint32_t *x, int rounds)
@@ -44,7 +45,8 @@ static void integers(uint64_t seed, int64_t first)
     case_int(&c, "first", first);
     shape_plain_head(&c);
     case_line(&c, "    offs = arange(0, %d)\n    i = first + offs\n    p, q, r, s = randint4x(seed, i)", N);
-    case_line(&c, "    store(a + offs, p)\n    store(b + offs, q)\n    store(d + offs, r)\n    store(e + offs, s)\n    store(one + offs, randint(seed, i))");
+    case_line(&c, "    store(a + offs, p)\n    store(b + offs, q)\n    store(d + offs, r)\n    store(e + offs, s)\n    "
+                  "store(one + offs, randint(seed, i))");
     for (int i = 0; i < N; i++) {
         uint32_t x[4];
         draw(seed, (uint64_t)first + (uint64_t)i, x);
@@ -61,11 +63,15 @@ static void floats(uint64_t seed)
     case_begin(&c, "rand, rand4x, randn, randn4x seed %llx", (unsigned long long)seed);
     if (case_skip(&c))
         return;
-    rarg *u = case_out(&c, "u", DT_F32, N, 0), *u3 = case_out(&c, "u3", DT_F32, N, 0), *g = case_out(&c, "g", DT_F32, N, 8), *g3 = case_out(&c, "g3", DT_F32, N, 8);
+    rarg *u = case_out(&c, "u", DT_F32, N, 0), *u3 = case_out(&c, "u3", DT_F32, N, 0),
+         *g = case_out(&c, "g", DT_F32, N, 8), *g3 = case_out(&c, "g3", DT_F32, N, 8);
     c.loose = true;
     case_int(&c, "seed", (int64_t)seed);
     shape_plain_head(&c);
-    case_line(&c, "    i = arange(0, %d)\n    store(u + i, rand(seed, i))\n    a, b, d, e = rand4x(seed, i)\n    store(u3 + i, e)", N);
+    case_line(&c,
+              "    i = arange(0, %d)\n    store(u + i, rand(seed, i))\n    a, b, d, e = rand4x(seed, i)\n    store(u3 "
+              "+ i, e)",
+              N);
     case_line(&c, "    store(g + i, randn(seed, i))\n    p, q, r, s = randn4x(seed, i)\n    store(g3 + i, s)");
     for (int i = 0; i < N; i++) {
         uint32_t x[4];
@@ -81,10 +87,15 @@ static void floats(uint64_t seed)
 /* the vectors that the paper's authors publish: all zeros, all ones, digits of pi */
 static void vectors(void)
 {
-    static const struct { uint64_t key; uint32_t in[4], out[4]; } v[] = {
+    static const struct {
+        uint64_t key;
+        uint32_t in[4], out[4];
+    } v[] = {
         {0, {0, 0, 0, 0}, {0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}},
         {~0ull, {~0u, ~0u, ~0u, ~0u}, {0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}},
-        {0x299f31d0a4093822ull, {0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}, {0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}},
+        {0x299f31d0a4093822ull,
+         {0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344},
+         {0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}},
     };
     for (size_t k = 0; k < COUNTOF(v); k++) {
         rcase c;

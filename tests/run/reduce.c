@@ -1,7 +1,7 @@
 /* reduce.c: reductions and scans.
  *
- * The order in which floats are combined is a device's own, so sums are compared within a bound made from the length and
- * the magnitudes; integers, maxima and positions to the bit. Sums of f16 and bf16 are made in f32 and rounded once.
+ * The order in which floats are combined is a device's own, so sums are compared within a bound made from the length
+ * and the magnitudes; integers, maxima and positions to the bit. Sums of f16 and bf16 are made in f32 and rounded once.
  */
 #include "tests/run/shapes.h"
 
@@ -10,7 +10,8 @@ typedef struct geometry {
     int64_t d[3];
 } geometry;
 
-static const geometry shapes[] = {{1, {1}}, {1, {9}}, {1, {127}}, {1, {65}}, {1, {100}}, {1, {1000}}, {2, {3, 33}}, {2, {17, 4}}, {2, {1, 7}}, {3, {2, 3, 17}}};
+static const geometry shapes[] = {{1, {1}},    {1, {9}},     {1, {127}},   {1, {65}},   {1, {100}},
+                                  {1, {1000}}, {2, {3, 33}}, {2, {17, 4}}, {2, {1, 7}}, {3, {2, 3, 17}}};
 
 typedef struct walk {
     int64_t outer, len, inner, count;
@@ -57,7 +58,7 @@ static const row rows[] = {
     {"xor_sum", "xor_sum(x, axis=%s)", K_XOR, CL_INTS, PAT_EDGE, true},
     {"reduce_or", "reduce_or(x, axis=%s)", K_OR, CL_INTS, PAT_EDGE, true},
     {"reduce", "reduce(x, %s, product)", K_PROD, CL_INTS, PAT_EDGE, true},
-    {"reduce left", "reduce(x, %s, left)", K_FIRST, CL_NUM, PAT_EDGE, false},
+    {"reduce left", "reduce(x, %s, left)", K_FIRST, CL_ALL, PAT_EDGE, false},
 };
 
 /* one element of the result; at(i): the i-th item */
@@ -108,20 +109,19 @@ static dtype out_dtype(const row *r, dtype dt)
     return r->k == K_SUM && dt_is_int(dt) && dt_bits(dt) < 32 ? DT_I32 : dt;
 }
 
-static void helpers(rcase *c)
-{
-    case_line(c, "fn product(a, b):\n    return a * b\n\nfn left(a, b):\n    return a\n");
-}
+static void helpers(rcase *c) { case_line(c, "fn product(a, b):\n    return a * b\n\nfn left(a, b):\n    return a\n"); }
 
 static void one(const row *r, dtype dt, const geometry *g, int axis, bool keep)
 {
     rcase c;
-    case_begin(&c, "%s %s rank %d of %lld.. axis %d%s", r->name, dtypes[dt].name, g->rank, (long long)g->d[0], axis, keep ? " keep_dims" : "");
+    case_begin(&c, "%s %s rank %d of %lld.. axis %d%s", r->name, dtypes[dt].name, g->rank, (long long)g->d[0], axis,
+               keep ? " keep_dims" : "");
     if (case_skip(&c))
         return;
     walk w = walk_of(g, axis);
     dtype res = out_dtype(r, dt);
-    rarg *x = case_in(&c, "xp", dt, w.count, r->pat), *out = case_out(&c, "out", res, w.outer * w.inner, r->k == K_SUM && dt_is_float(dt) ? 1 : 0);
+    rarg *x = case_in(&c, "xp", dt, w.count, r->pat),
+         *out = case_out(&c, "out", res, w.outer * w.inner, r->k == K_SUM && dt_is_float(dt) ? 1 : 0);
     c.loose = r->k == K_SUM && dt_is_float(dt);
     helpers(&c);
     shape_plain_head(&c);
@@ -157,7 +157,9 @@ static void refused(const row *r, dtype dt)
     char text[400], expr[100];
     const char *hole = strstr(r->expr, "%s");
     snprintf(expr, sizeof expr, "%.*s0%s", (int)(hole - r->expr), r->expr, hole + 2);
-    snprintf(text, sizeof text, "fn product(a, b):\n    return a * b\n\nfn left(a, b):\n    return a\n\nkernel k(xp: *%s, out: *%s) grid(1):\n    x = load(xp + arange(0, 8))\n    store(out, %s)\n",
+    snprintf(text, sizeof text,
+             "fn product(a, b):\n    return a * b\n\nfn left(a, b):\n    return a\n\nkernel k(xp: *%s, out: *%s) "
+             "grid(1):\n    x = load(xp + arange(0, 8))\n    store(out, %s)\n",
              dtypes[dt].name, dtypes[dt].name, expr);
     case_rejects("", text, "%s %s refused", r->name, dtypes[dt].name);
 }
@@ -171,8 +173,10 @@ static void with_indices(bool min, dtype dt)
         return;
     geometry g = {2, {5, 33}};
     walk w = walk_of(&g, 1);
-    row r = {"", "", min ? K_MIN : K_MAX, 0, PAT_SMALL, false}, ri = {"", "", min ? K_ARGMIN : K_ARGMAX, 0, PAT_SMALL, false};
-    rarg *x = case_in(&c, "xp", dt, w.count, PAT_SMALL), *out = case_out(&c, "out", dt, 5, 0), *at = case_out(&c, "at", DT_I32, 5, 0);
+    row r = {"", "", min ? K_MIN : K_MAX, 0, PAT_SMALL, false},
+        ri = {"", "", min ? K_ARGMIN : K_ARGMAX, 0, PAT_SMALL, false};
+    rarg *x = case_in(&c, "xp", dt, w.count, PAT_SMALL), *out = case_out(&c, "out", dt, 5, 0),
+         *at = case_out(&c, "at", DT_I32, 5, 0);
     shape_plain_head(&c);
     shape_offsets(&c, "offs", 2, g.d);
     case_line(&c, "    v, i = %s(load(xp + offs), 1, return_indices=True)", min ? "min" : "max");
@@ -196,9 +200,12 @@ static void welford(void)
         return;
     rarg *x = case_in(&c, "xp", DT_F32, N, PAT_REAL), *out = case_out(&c, "out", DT_F32, 3, 0);
     c.loose = true;
-    case_line(&c, "fn welford(m1, s1, n1, m2, s2, n2):\n    d = m2 - m1\n    n = n1 + n2\n    r = n2 / n\n    return m1 + d * r, s1 + s2 + d * d * n1 * r, n\n");
+    case_line(&c, "fn welford(m1, s1, n1, m2, s2, n2):\n    d = m2 - m1\n    n = n1 + n2\n    r = n2 / n\n    return "
+                  "m1 + d * r, s1 + s2 + d * d * n1 * r, n\n");
     shape_plain_head(&c);
-    case_line(&c, "    m, s, n = reduce((load(xp + arange(0, %d)), zeros([%d], f32), full([%d], 1.0, f32)), 0, welford)", N, N, N);
+    case_line(&c,
+              "    m, s, n = reduce((load(xp + arange(0, %d)), zeros([%d], f32), full([%d], 1.0, f32)), 0, welford)", N,
+              N, N);
     case_line(&c, "    store(out, m)\n    store(out + 1, s)\n    store(out + 2, n)");
     double mean = 0, sq = 0;
     for (int i = 0; i < N; i++)
@@ -215,7 +222,8 @@ void run_reductions(void)
     for (size_t k = 0; k < COUNTOF(rows); k++)
         FOR_DTYPES(dt) {
             if (!(rows[k].takes & class_of(dt))) {
-                refused(&rows[k], dt);
+                if (!(rows[k].k == K_PROD && dt_is_float(dt))) /* legal, and rounds at every step */
+                    refused(&rows[k], dt);
                 continue;
             }
             for (size_t s = 0; s < COUNTOF(shapes); s++)
@@ -251,7 +259,8 @@ static num scan_step(scan_kind k, dtype dt, num acc, num v)
 static void scan_case(scan_kind k, const char *expr, dtype dt, const geometry *g, int axis, bool reverse)
 {
     rcase c;
-    case_begin(&c, "scan %s %s rank %d of %lld.. axis %d%s", expr, dtypes[dt].name, g->rank, (long long)g->d[0], axis, reverse ? " reverse" : "");
+    case_begin(&c, "scan %s %s rank %d of %lld.. axis %d%s", expr, dtypes[dt].name, g->rank, (long long)g->d[0], axis,
+               reverse ? " reverse" : "");
     if (case_skip(&c))
         return;
     walk w = walk_of(g, axis);
@@ -265,7 +274,8 @@ static void scan_case(scan_kind k, const char *expr, dtype dt, const geometry *g
     shape_plain_head(&c);
     shape_offsets(&c, "offs", g->rank, g->d);
     case_line(&c, "    x = load(xp + offs)");
-    case_line(&c, "    store(out + offs, %s%d%s%s))", expr, axis, k == S_MAX ? ", greater" : "", reverse ? ", reverse=True" : "");
+    case_line(&c, "    store(out + offs, %s%d%s%s))", expr, axis, k == S_MAX ? ", greater" : "",
+              reverse ? ", reverse=True" : "");
     for (int64_t b = 0; b < w.outer * w.inner; b++) {
         int64_t from = b / w.inner * w.len * w.inner + b % w.inner;
         num acc = {0};
@@ -297,7 +307,8 @@ static void linear(dtype dt, int64_t n, bool reverse)
     case_line(&c, "fn linear(a0, b0, a1, b1):\n    return a0 * a1, b0 * a1 + b1\n");
     shape_plain_head(&c);
     case_line(&c, "    offs = arange(0, %lld)", (long long)n);
-    case_line(&c, "    x, y = associative_scan((load(ap + offs), load(bp + offs)), 0, linear%s)", reverse ? ", reverse=True" : "");
+    case_line(&c, "    x, y = associative_scan((load(ap + offs), load(bp + offs)), 0, linear%s)",
+              reverse ? ", reverse=True" : "");
     case_line(&c, "    store(p + offs, x)\n    store(q + offs, y)");
     uint64_t x = 0, y = 0;
     for (int64_t i = 0; i < n; i++) {
@@ -312,12 +323,17 @@ static void linear(dtype dt, int64_t n, bool reverse)
 
 void run_scans(void)
 {
-    static const struct { scan_kind k; const char *expr; } list[] = {{S_SUM, "cumsum(x, "}, {S_PROD, "cumprod(x, "}, {S_MAX, "associative_scan(x, "}};
+    static const struct {
+        scan_kind k;
+        const char *expr;
+    } list[] = {{S_SUM, "cumsum(x, "}, {S_PROD, "cumprod(x, "}, {S_MAX, "associative_scan(x, "}};
     for (size_t k = 0; k < COUNTOF(list); k++)
         FOR_DTYPES(dt) {
             if (!(class_of(dt) & CL_NUM)) {
                 char text[300];
-                snprintf(text, sizeof text, "fn greater(a, b):\n    return maximum(a, b)\n\nkernel k(xp: *%s, out: *%s) grid(1):\n    x = load(xp + arange(0, 8))\n    store(out + arange(0, 8), %s0%s))\n",
+                snprintf(text, sizeof text,
+                         "fn greater(a, b):\n    return maximum(a, b)\n\nkernel k(xp: *%s, out: *%s) grid(1):\n    x = "
+                         "load(xp + arange(0, 8))\n    store(out + arange(0, 8), %s0%s))\n",
                          dtypes[dt].name, dtypes[dt].name, list[k].expr, list[k].k == S_MAX ? ", greater" : "");
                 case_rejects("", text, "scan %s %s refused", list[k].expr, dtypes[dt].name);
                 continue;

@@ -3,15 +3,15 @@
  * A case is the text of one kernel, its arguments in the order of its header, and for each output the value that every
  * element must have. case_end runs it on each device of the list:
  *
- *   inputs     random, with the edges of their dtype among them (NaN, infinities, denormals, signed zeros, MIN, shifts by
- *              the width); each in a mapping of its own that ends at a page without access, so a lane that is masked off
- *              and touches memory all the same ends the run with a message
- *   outputs    poisoned before each run; compared with the reference, then bit for bit with those of the first device
- *              where the case says so
+ *   inputs     random, with the edges of their dtype among them (NaN, infinities, denormals, signed zeros, MIN, shifts
+ * by the width); each in a mapping of its own that ends at a page without access, so a lane that is masked off and
+ * touches memory all the same ends the run with a message outputs    poisoned before each run; compared with the
+ * reference, then bit for bit with those of the first device where the case says so
  *
  * A reference is a `num`: exact as an integer, a double as a float, or "anything" where the language leaves it open. A
- * float is right when it is within `ulps` of the reference in its own format (0: the reference, rounded once, to the bit,
- * but for the payload of NaNs) or within `slack`, an absolute bound that sums bring from their length and magnitudes.
+ * float is right when it is within `ulps` of the reference in its own format (0: the reference, rounded once, to the
+ * bit, but for the payload of NaNs) or within `slack`, an absolute bound that sums bring from their length and
+ * magnitudes.
  */
 #ifndef TILE_TESTS_RUN_H
 #define TILE_TESTS_RUN_H
@@ -31,18 +31,20 @@ typedef struct num {
     wide i;   /* bool and integers: the value before it wraps */
     double f; /* floats: the value before it is rounded */
     bool any;
+    dtype of;      /* the value was read from these bits of this type: a move keeps them */
+    uint64_t bits;
 } num;
 
 typedef enum pattern {
-    PAT_EDGE,   /* special values first, then any bit pattern */
-    PAT_REAL,   /* floats in -4 .. 4; integers in -100 .. 100, unsigned 0 .. 100 */
-    PAT_POS,    /* floats in 0.25 .. 4; integers 1 .. 100 */
-    PAT_SMALL,  /* integers -4 .. 4 in any dtype, unsigned 0 .. 7: sums of them are exact */
-    PAT_SHIFT,  /* integers from -2 to the width + 2 */
-    PAT_ANGLE   /* floats over all magnitudes that sin and cos are meant for */
+    PAT_EDGE,  /* special values first, then any bit pattern */
+    PAT_REAL,  /* floats in -4 .. 4; integers in -100 .. 100, unsigned 0 .. 100 */
+    PAT_POS,   /* floats in 0.25 .. 4; integers 1 .. 100 */
+    PAT_SMALL, /* integers -4 .. 4 in any dtype, unsigned 0 .. 7: sums of them are exact */
+    PAT_SHIFT, /* integers from -2 to the width + 2 */
+    PAT_ANGLE  /* floats over all magnitudes that sin and cos are meant for */
 } pattern;
 
-typedef enum arg_kind { ARG_IN, ARG_OUT, ARG_INOUT, ARG_INT, ARG_REAL } arg_kind;
+typedef enum arg_kind { ARG_IN, ARG_OUT, ARG_INOUT, ARG_INT, ARG_REAL, ARG_NONE } arg_kind;
 
 #define RUN_MAX_ARGS 24
 
@@ -70,7 +72,9 @@ typedef struct rcase {
     strbuf src;
     rarg arg[RUN_MAX_ARGS];
     int nargs;
-    bool loose;      /* devices may differ within the tolerance */
+    bool loose;          /* devices may differ within the tolerance */
+    const char *only;    /* NULL: every device */
+    const char *fault;   /* the launch must fail with a text that holds this; NULL: succeed */
     const int64_t *grid; /* NULL: the header's */
     const char *bind[8]; /* "BLOCK=32", ends with NULL */
 } rcase;
@@ -79,7 +83,8 @@ typedef struct rcase {
 typedef struct run_state {
     const char *devices[8];
     int ndevices;
-    const char *filter;    /* run only cases whose name holds it */
+    const char *family;    /* run only this one */
+    const char *filter; /* run only cases whose name holds it */
     uint64_t seed;
     long cases, runs, rejected, skipped, failures;
     bool verbose;
@@ -89,7 +94,8 @@ void run_begin(const rcase *c, const char *device); /* main.c: notes what runs, 
 
 /* data.c */
 uint64_t run_rng(void);
-void *run_map(size_t bytes, void **map, size_t *map_bytes); /* ends at a page without access; so does what is before it */
+void *run_map(size_t bytes, void **map,
+              size_t *map_bytes); /* ends at a page without access; so does what is before it */
 uint64_t run_bits(dtype dt, const void *p, int64_t i);
 void run_put(dtype dt, void *p, int64_t i, uint64_t bits);
 num run_num(dtype dt, uint64_t bits);
@@ -111,6 +117,7 @@ rarg *case_out(rcase *c, const char *name, dtype dt, int64_t n, double ulps);
 rarg *case_inout(rcase *c, const char *name, dtype dt, int64_t n, pattern pat, double ulps);
 void case_int(rcase *c, const char *name, int64_t x);
 void case_real(rcase *c, const char *name, double x);
+void case_none(rcase *c, const char *name);
 /* the argument as a packed tensor of these sizes */
 rarg *case_tensor(rarg *a, int rank, const int64_t *sizes);
 num case_get(const rarg *a, int64_t i);
@@ -141,6 +148,7 @@ void run_atomics(void);
 void run_dots(void);
 void run_random(void);
 void run_control(void);
+void run_programs(void);
 void run_large(void);
 
 /* dtype classes */

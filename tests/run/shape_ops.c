@@ -1,7 +1,7 @@
 /* shape_ops.c: ops that move elements: every element of the result is computed as a position in the operand.
  *
- * Each row takes tiles x[A,B,C] (and y of the same shape), gives a tile of the stated extents, and says where its element
- * comes from. All dtypes take part: these ops look at no value.
+ * Each row takes tiles x[A,B,C] (and y of the same shape), gives a tile of the stated extents, and says where its
+ * element comes from. All dtypes take part: these ops look at no value.
  */
 #include "tests/run/shapes.h"
 
@@ -30,13 +30,21 @@ static int64_t f_split_hi(int64_t i) { return COUNT + i; }
 static int64_t f_flip(int64_t i) { return i / C * C + (C - 1 - i % C); }
 static int64_t f_flip0(int64_t i) { return (A - 1 - i / (B * C)) * B * C + i % (B * C); }
 static int64_t f_slice(int64_t i) { return (1 + i / 2 % 2) * C + i / 4 * B * C + 2 + i % 2; } /* x[:, 1:3, 2:4] */
-static int64_t f_tail(int64_t i) { return i / 3 * C + 2 + i % 3; }                             /* x[:, :, -3:] */
-static int64_t f_row(int64_t i) { return B * C + i; }                                          /* x[1] */
-static int64_t f_column(int64_t i) { return i * C + 4; }                                       /* x[:, :, 4] */
-static int64_t f_element(int64_t i) { (void)i; return (1 * B + 2) * C + 3; }
-static int64_t f_spread(int64_t i) { return i / (4 * C) * C + i % C; }                         /* [A*B, 4, C] from [A*B, 1, C] */
-static int64_t f_first(int64_t i) { (void)i; return 0; }
-static int64_t f_dynamic(int64_t i) { return i / C * B * C + 2 * C + i % C; }                  /* x[:, two] */
+static int64_t f_tail(int64_t i) { return i / 3 * C + 2 + i % 3; }                            /* x[:, :, -3:] */
+static int64_t f_row(int64_t i) { return B * C + i; }                                         /* x[1] */
+static int64_t f_column(int64_t i) { return i * C + 4; }                                      /* x[:, :, 4] */
+static int64_t f_element(int64_t i)
+{
+    (void)i;
+    return (1 * B + 2) * C + 3;
+}
+static int64_t f_spread(int64_t i) { return i / (4 * C) * C + i % C; } /* [A*B, 4, C] from [A*B, 1, C] */
+static int64_t f_first(int64_t i)
+{
+    (void)i;
+    return 0;
+}
+static int64_t f_dynamic(int64_t i) { return i / C * B * C + 2 * C + i % C; } /* x[:, two] */
 
 static const row rows[] = {
     {"reshape", "reshape(x, [5, 6])", 2, {5, 6}, same, false},
@@ -81,7 +89,8 @@ static void one(const row *r, dtype dt)
     int64_t n = 1, d[3] = {A, B, C};
     for (int i = 0; i < r->rank; i++)
         n *= r->d[i];
-    rarg *x = case_in(&c, "xp", dt, COUNT, PAT_EDGE), *y = case_in(&c, "yp", dt, COUNT, PAT_EDGE), *out = case_out(&c, "out", dt, n, 0);
+    rarg *x = case_in(&c, "xp", dt, COUNT, PAT_EDGE), *y = case_in(&c, "yp", dt, COUNT, PAT_EDGE),
+         *out = case_out(&c, "out", dt, n, 0);
     case_int(&c, "two", 2);
     shape_plain_head(&c);
     shape_offsets(&c, "offs", 3, d);
@@ -147,7 +156,8 @@ static void swizzle_case(void)
         case_line(&c, "    t = program_id(0)\n    i, j = swizzle2d(t, %d, %d, %d)", NI, NJ, group);
         case_line(&c, "    store(oi + t, i)\n    store(oj + t, j)");
         for (int t = 0; t < NI * NJ; t++) {
-            int band = t / (group * NJ), first = band * group, height = NI - first < group ? NI - first : group, r = t % (group * NJ);
+            int band = t / (group * NJ), first = band * group, height = NI - first < group ? NI - first : group,
+                r = t % (group * NJ);
             oi->want[t] = run_int(first + r % height), oj->want[t] = run_int(r / height);
         }
         case_end(&c);

@@ -25,7 +25,7 @@ static void put_params(rcase *c)
     strbuf *b = &c->src;
     for (int i = 0; i < c->nargs; i++) {
         const rarg *a = &c->arg[i];
-        const char *star = a->kind == ARG_INT || a->kind == ARG_REAL || a->rank ? "" : "*";
+        const char *star = !a->data || a->rank ? "" : "*";
         sb_putf(b, "%s%s: %s%s", i ? ", " : "", a->name, star, a->kind == ARG_INT ? "int" : dtypes[a->dt].name);
         for (int k = 0; k < a->rank; k++)
             sb_putf(b, "%s%s%d%s", k ? ", " : "[", a->name, k, k == a->rank - 1 ? "]" : "");
@@ -41,7 +41,8 @@ void shape_plain_head(rcase *c)
 
 void shape_offsets(rcase *c, const char *name, int rank, const int64_t *d)
 {
-    static const char *const index[3][3] = {{""}, {"[:, None]", "[None, :]"}, {"[:, None, None]", "[None, :, None]", "[None, None, :]"}};
+    static const char *const index[3][3] = {
+        {""}, {"[:, None]", "[None, :]"}, {"[:, None, None]", "[None, :, None]", "[None, None, :]"}};
     strbuf *b = &c->src;
     sb_putf(b, "    %s = ", name);
     for (int i = 0; i < rank; i++) {

@@ -41,7 +41,8 @@ enum { LONGEST = 1200 };
 static void sort_case(dtype dt, int rank, const int64_t *d, int axis, bool descending)
 {
     rcase c;
-    case_begin(&c, "sort %s rank %d of %lld axis %d%s", dtypes[dt].name, rank, (long long)d[0], axis, descending ? " descending" : "");
+    case_begin(&c, "sort %s rank %d of %lld axis %d%s", dtypes[dt].name, rank, (long long)d[0], axis,
+               descending ? " descending" : "");
     if (case_skip(&c))
         return;
     int64_t n = d[0] * (rank > 1 ? d[1] : 1), len = d[axis], inner = rank > 1 && axis == 0 ? d[1] : 1;
@@ -66,7 +67,8 @@ static void topk_case(dtype dt, int64_t rows, int64_t n, int64_t k, pattern pat)
     if (case_skip(&c))
         return;
     int64_t d[2] = {rows, n}, dk[2] = {rows, k};
-    rarg *x = case_in(&c, "xp", dt, rows * n, pat), *out = case_out(&c, "out", dt, rows * k, 0), *at = case_out(&c, "at", DT_I32, rows * k, 0);
+    rarg *x = case_in(&c, "xp", dt, rows * n, pat), *out = case_out(&c, "out", dt, rows * k, 0),
+         *at = case_out(&c, "at", DT_I32, rows * k, 0);
     rarg *only = case_out(&c, "only", dt, rows * k, 0);
     shape_plain_head(&c);
     shape_offsets(&c, "offs", 2, d);
@@ -93,7 +95,8 @@ static void gather_case(dtype dt, dtype index, int axis)
         return;
     enum { A = 7, B = 13, K = 5 };
     int64_t d[2] = {A, B}, di[2] = {axis == 0 ? K : A, axis == 1 ? K : B}, n = di[0] * di[1], len = d[axis];
-    rarg *x = case_in(&c, "xp", dt, A * B, PAT_EDGE), *ip = case_in(&c, "ip", index, n, PAT_POS), *out = case_out(&c, "out", dt, n, 0);
+    rarg *x = case_in(&c, "xp", dt, A * B, PAT_EDGE), *ip = case_in(&c, "ip", index, n, PAT_POS),
+         *out = case_out(&c, "out", dt, n, 0);
     for (int64_t i = 0; i < n; i++)
         run_put(index, ip->data, i, run_rng() % (uint64_t)len);
     shape_plain_head(&c);
@@ -111,10 +114,12 @@ static void gather_case(dtype dt, dtype index, int axis)
 static void histogram_case(dtype dt, int64_t n, int64_t bins, bool masked)
 {
     rcase c;
-    case_begin(&c, "histogram %s %lld into %lld%s", dtypes[dt].name, (long long)n, (long long)bins, masked ? " masked" : "");
+    case_begin(&c, "histogram %s %lld into %lld%s", dtypes[dt].name, (long long)n, (long long)bins,
+               masked ? " masked" : "");
     if (case_skip(&c))
         return;
-    rarg *x = case_in(&c, "xp", dt, n, PAT_SMALL), *m = case_in(&c, "mp", DT_BOOL, n, PAT_EDGE), *out = case_out(&c, "out", DT_I32, bins, 0);
+    rarg *x = case_in(&c, "xp", dt, n, PAT_SMALL), *m = case_in(&c, "mp", DT_BOOL, n, PAT_EDGE),
+         *out = case_out(&c, "out", DT_I32, bins, 0);
     shape_plain_head(&c);
     case_line(&c, "    offs = arange(0, %lld)", (long long)n);
     case_line(&c, "    h = histogram(load(xp + offs), %lld%s)", (long long)bins, masked ? ", load(mp + offs)" : "");
@@ -133,7 +138,8 @@ static void map_case(dtype dt, const shape_class *sc)
     case_begin(&c, "map_elementwise %s %s", dtypes[dt].name, sc->name);
     if (case_skip(&c))
         return;
-    rarg *x = case_in(&c, "xp", dt, sc->n, PAT_EDGE), *y = case_in(&c, "yp", dt, sc->n, PAT_EDGE), *out = case_out(&c, "out", dt, sc->n, 0);
+    rarg *x = case_in(&c, "xp", dt, sc->n, PAT_EDGE), *y = case_in(&c, "yp", dt, sc->n, PAT_EDGE),
+         *out = case_out(&c, "out", dt, sc->n, 0);
     case_int(&c, "n", sc->n);
     case_line(&c, "fn pick(a, b):\n    if a > b:\n        return a\n    return b + b\n");
     shape_kernel_head(&c, sc);
@@ -149,7 +155,10 @@ static void map_case(dtype dt, const shape_class *sc)
 static void refused(const char *what, dtype dt, const char *expr)
 {
     char text[300];
-    snprintf(text, sizeof text, "kernel k(xp: *%s, out: *i32) grid(1):\n    x = load(xp + arange(0, 8))\n    store(out + arange(0, 8), %s)\n", dtypes[dt].name, expr);
+    snprintf(
+        text, sizeof text,
+        "kernel k(xp: *%s, out: *i32) grid(1):\n    x = load(xp + arange(0, 8))\n    store(out + arange(0, 8), %s)\n",
+        dtypes[dt].name, expr);
     case_rejects("", text, "%s %s refused", what, dtypes[dt].name);
 }
 

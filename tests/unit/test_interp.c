@@ -1,138 +1,12 @@
-/* test_interp.c: the interpreter against straightforward C, one op family after the other.
+/* test_interp.c: the interpreter's ops on values against straightforward C, one family after the other.
  *
- * Kernels are IR text. Most tests give only the ops between: `run_body` wraps them into a kernel that loads each input tile
- * from an array and stores each output tile to another, poisoned before. References are written without the interpreter's
- * means: integers in 128 bits, floats in their own C type, f16 and bf16 fma in exact fixed point.
+ * References are written without the interpreter's means: integers in 128 bits, floats in their own C type, f16 fma in
+ * exact fixed point.
  */
-#include "base/base.h"
-#include "compiler/interp.h"
-
-#include <check.h>
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "tests/unit/interp_kit.h"
 
 __extension__ typedef __int128 wide;
 __extension__ typedef unsigned __int128 uwide;
-
-typedef struct port {
-    const char *name, *shape, *dt; /* shape "4x6"; "" = scalar */
-    int n;
-    void *data;
-} port;
-
-static const ir_module *module_of(arena *a, const char *text)
-{
-    diags d;
-    diags_init(&d, a);
-    const ir_module *m = ir_read(a, &d, S("test.tir"), str_of(text));
-    if (!m) {
-        strbuf out;
-        sb_init(&out, a);
-        diags_render(&d, DIAG_HUMAN, &out);
-        fprintf(stderr, "%s", text);
-        ck_abort_msg("%.*s", (int)(out.n < 2000 ? out.n : 2000), out.at);
-    }
-    return m;
-}
-
-/* kernel @k of the text; err is filled where it faults */
-static bool run_text(const char *text, const int64_t grid[3], const uint64_t *args, uint32_t n, const interp_options *opt,
-                     char *err, size_t nerr)
-{
-    arena a;
-    arena_init(&a, 0);
-    const ir_module *m = module_of(&a, text);
-    uint64_t slots[64] = {(uint64_t)grid[0], (uint64_t)grid[1], (uint64_t)grid[2]};
-    for (uint32_t i = 0; i < n; i++)
-        slots[ABI_GRID_SLOTS + i] = args[i];
-    const ir_func *k = ir_module_find(m, S("k"));
-    ck_assert_ptr_nonnull(k);
-    ck_assert_uint_eq(abi_total_slots(k), ABI_GRID_SLOTS + n);
-    str e = {0};
-    bool ok = interp_kernel(&a, k, slots, opt, &e);
-    if (nerr)
-        snprintf(err, nerr, "%.*s", STR_ARG(e));
-    else if (!ok)
-        ck_abort_msg("%.*s\n%s", STR_ARG(e), text);
-    arena_fini(&a);
-    return ok;
-}
-
-static const int64_t one_program[3] = {1, 1, 1};
-
-#define ADDR(p) ((uint64_t)(uintptr_t)(p))
-
-static void put_in(strbuf *b, const port *p)
-{
-    if (!*p->shape) {
-        sb_putf(b, "  %%%s = load %%%s.ptr : %s\n", p->name, p->name, p->dt);
-        return;
-    }
-    sb_putf(b, "  %%%s.i = arange {start = 0} : tile<%dxi64>\n", p->name, p->n);
-    sb_putf(b, "  %%%s.b = splat %%%s.ptr : tile<%dx*%s>\n", p->name, p->name, p->n, p->dt);
-    sb_putf(b, "  %%%s.p = ptr_add %%%s.b, %%%s.i : tile<%dx*%s>\n", p->name, p->name, p->name, p->n, p->dt);
-    sb_putf(b, "  %%%s.l = load %%%s.p : tile<%dx%s>\n", p->name, p->name, p->n, p->dt);
-    sb_putf(b, "  %%%s = reshape %%%s.l : tile<%sx%s>\n", p->name, p->name, p->shape, p->dt);
-}
-
-static void put_out(strbuf *b, const port *p)
-{
-    if (!*p->shape) {
-        sb_putf(b, "  store %%%s.ptr, %%%s\n", p->name, p->name);
-        return;
-    }
-    sb_putf(b, "  %%%s.i = arange {start = 0} : tile<%dxi64>\n", p->name, p->n);
-    sb_putf(b, "  %%%s.b = splat %%%s.ptr : tile<%dx*%s>\n", p->name, p->name, p->n, p->dt);
-    sb_putf(b, "  %%%s.p = ptr_add %%%s.b, %%%s.i : tile<%dx*%s>\n", p->name, p->name, p->name, p->n, p->dt);
-    sb_putf(b, "  %%%s.r = reshape %%%s : tile<%dx%s>\n", p->name, p->name, p->n, p->dt);
-    sb_putf(b, "  store %%%s.p, %%%s.r\n", p->name, p->name);
-}
-
-/* ports: inputs, then outputs, which are poisoned first */
-static void run_body(const char *body, const port *ports, int nin, int nout)
-{
-    arena a;
-    arena_init(&a, 0);
-    strbuf b;
-    sb_init(&b, &a);
-    uint64_t args[16];
-    sb_puts(&b, "tile-ir 1 stage=tir target=any\nkernel @k(");
-    for (int i = 0; i < nin + nout; i++) {
-        sb_putf(&b, "%s%%%s.ptr: *%s", i ? ", " : "", ports[i].name, ports[i].dt);
-        args[i] = ADDR(ports[i].data);
-        if (i >= nin)
-            memset(ports[i].data, 0x5a, (size_t)ports[i].n * (size_t)dt_bytes(dtype_by_name(str_of(ports[i].dt))));
-    }
-    sb_puts(&b, ") {\n");
-    for (int i = 0; i < nin; i++)
-        put_in(&b, &ports[i]);
-    sb_puts(&b, body);
-    for (int i = nin; i < nin + nout; i++)
-        put_out(&b, &ports[i]);
-    sb_puts(&b, "  return\n}\n");
-    run_text(str_cstr(&a, sb_str(&b)), one_program, args, (uint32_t)(nin + nout), NULL, NULL, 0);
-    arena_fini(&a);
-}
-
-static uint64_t rng_state = 88172645463325252ull;
-static uint64_t rng(void)
-{
-    rng_state ^= rng_state << 13;
-    rng_state ^= rng_state >> 7;
-    rng_state ^= rng_state << 17;
-    return rng_state;
-}
-
-static uint64_t elem_at(dtype dt, const void *p, int i)
-{
-    uint64_t x = 0;
-    memcpy(&x, (const char *)p + i * dt_bytes(dt), (size_t)dt_bytes(dt));
-    return x;
-}
-
-static void elem_set(dtype dt, void *p, int i, uint64_t x) { memcpy((char *)p + i * dt_bytes(dt), &x, (size_t)dt_bytes(dt)); }
 
 /* ---- integers ---- */
 enum { N = 391 };
@@ -165,25 +39,39 @@ static uint64_t int_ref(const char *op, dtype dt, wide a, wide b)
     int w = dt_bits(dt);
     bool out = b < 0 || b >= w;
     wide r = 0;
-    if (!strcmp(op, "add")) r = a + b;
-    if (!strcmp(op, "sub")) r = a - b;
-    if (!strcmp(op, "mul")) r = (wide)((uwide)a * (uwide)b);
-    if (!strcmp(op, "div")) r = b ? a / b : 0;
-    if (!strcmp(op, "rem")) r = b ? a % b : 0;
-    if (!strcmp(op, "min")) r = a < b ? a : b;
-    if (!strcmp(op, "max")) r = a > b ? a : b;
-    if (!strcmp(op, "and")) r = a & b;
-    if (!strcmp(op, "or")) r = a | b;
-    if (!strcmp(op, "xor")) r = a ^ b;
-    if (!strcmp(op, "shl")) r = out ? 0 : (wide)((uwide)a << b);
-    if (!strcmp(op, "shr")) r = out ? (a < 0 ? -1 : 0) : a >> b;
-    if (!strcmp(op, "mulhi")) r = dt == DT_U64 ? (wide)(((uwide)a * (uwide)b) >> 64) : (a * b) >> w;
+    if (!strcmp(op, "add"))
+        r = a + b;
+    if (!strcmp(op, "sub"))
+        r = a - b;
+    if (!strcmp(op, "mul"))
+        r = (wide)((uwide)a * (uwide)b);
+    if (!strcmp(op, "div"))
+        r = b ? a / b : 0;
+    if (!strcmp(op, "rem"))
+        r = b ? a % b : 0;
+    if (!strcmp(op, "min"))
+        r = a < b ? a : b;
+    if (!strcmp(op, "max"))
+        r = a > b ? a : b;
+    if (!strcmp(op, "and"))
+        r = a & b;
+    if (!strcmp(op, "or"))
+        r = a | b;
+    if (!strcmp(op, "xor"))
+        r = a ^ b;
+    if (!strcmp(op, "shl"))
+        r = out ? 0 : (wide)((uwide)a << b);
+    if (!strcmp(op, "shr"))
+        r = out ? (a < 0 ? -1 : 0) : a >> b;
+    if (!strcmp(op, "mulhi"))
+        r = dt == DT_U64 ? (wide)(((uwide)a * (uwide)b) >> 64) : (a * b) >> w;
     return dt_wrap(dt, (uint64_t)(uwide)r);
 }
 
 START_TEST(integers)
 {
-    static const char *const ops[] = {"add", "sub", "mul", "div", "rem", "min", "max", "and", "or", "xor", "shl", "shr", "mulhi"};
+    static const char *const ops[] = {"add", "sub", "mul", "div", "rem", "min",  "max",
+                                      "and", "or",  "xor", "shl", "shr", "mulhi"};
     for (size_t t = 0; t < COUNTOF(int_types); t++)
         for (size_t k = 0; k < COUNTOF(ops); k++) {
             dtype dt = int_types[t];
@@ -198,8 +86,9 @@ START_TEST(integers)
             for (int i = 0; i < N; i++) {
                 uint64_t a = elem_at(dt, x, i), b = elem_at(dt, y, i), got = elem_at(dt, z, i);
                 uint64_t want = int_ref(ops[k], dt, int_of(dt, a), int_of(dt, b));
-                ck_assert_msg(got == want, "%s %s: %llx, %llx: got %llx, want %llx", ops[k], name, (unsigned long long)a,
-                              (unsigned long long)b, (unsigned long long)got, (unsigned long long)want);
+                ck_assert_msg(got == want, "%s %s: %llx, %llx: got %llx, want %llx", ops[k], name,
+                              (unsigned long long)a, (unsigned long long)b, (unsigned long long)got,
+                              (unsigned long long)want);
             }
         }
 }
@@ -215,14 +104,15 @@ START_TEST(integer_unary_and_compare)
         char body[800];
         fill_ints(dt, x, 1);
         fill_ints(dt, y, 16);
-        snprintf(body, sizeof body,
-                 "  %%neg = neg %%a : tile<391x%s>\n  %%mag = abs %%a : tile<391x%s>\n  %%inv = not %%a : tile<391x%s>\n"
-                 "  %%eq = eq %%a, %%b : tile<391xbool>\n  %%ne = ne %%a, %%b : tile<391xbool>\n"
-                 "  %%lt = lt %%a, %%b : tile<391xbool>\n  %%le = le %%a, %%b : tile<391xbool>\n"
-                 "  %%gt = gt %%a, %%b : tile<391xbool>\n  %%ge = ge %%a, %%b : tile<391xbool>\n",
-                 name, name, name);
-        port ports[] = {{"a", "391", name, N, x},   {"b", "391", name, N, y},    {"neg", "391", name, N, neg},
-                        {"mag", "391", name, N, mag}, {"inv", "391", name, N, inv}, {"eq", "391", "bool", N, c[0]},
+        snprintf(
+            body, sizeof body,
+            "  %%neg = neg %%a : tile<391x%s>\n  %%mag = abs %%a : tile<391x%s>\n  %%inv = not %%a : tile<391x%s>\n"
+            "  %%eq = eq %%a, %%b : tile<391xbool>\n  %%ne = ne %%a, %%b : tile<391xbool>\n"
+            "  %%lt = lt %%a, %%b : tile<391xbool>\n  %%le = le %%a, %%b : tile<391xbool>\n"
+            "  %%gt = gt %%a, %%b : tile<391xbool>\n  %%ge = ge %%a, %%b : tile<391xbool>\n",
+            name, name, name);
+        port ports[] = {{"a", "391", name, N, x},       {"b", "391", name, N, y},       {"neg", "391", name, N, neg},
+                        {"mag", "391", name, N, mag},   {"inv", "391", name, N, inv},   {"eq", "391", "bool", N, c[0]},
                         {"ne", "391", "bool", N, c[1]}, {"lt", "391", "bool", N, c[2]}, {"le", "391", "bool", N, c[3]},
                         {"gt", "391", "bool", N, c[4]}, {"ge", "391", "bool", N, c[5]}};
         run_body(body, ports, 2, 9);
@@ -241,7 +131,8 @@ END_TEST
 /* ---- floats ---- */
 static void fill_floats(dtype dt, void *p, int salt)
 {
-    static const double edge[] = {0.0, -0.0, 1, -1, INFINITY, -INFINITY, NAN, 1e-7, -6e-8, 65504, 1e-40, 3e38, 0.5, -2.5, 1e300, 5e-324};
+    static const double edge[] = {0.0,   -0.0,  1,     -1,   INFINITY, -INFINITY, NAN,   1e-7,
+                                  -6e-8, 65504, 1e-40, 3e38, 0.5,      -2.5,      1e300, 5e-324};
     uint64_t mask = dt_bits(dt) == 64 ? ~0ull : ((uint64_t)1 << dt_bits(dt)) - 1;
     for (int i = 0; i < N; i++) {
         uint64_t bits = dt_from_double(dt, edge[(salt == 1 ? i : i / 16) % 16], false);
@@ -263,12 +154,18 @@ static uint64_t float_ref(const char *op, dtype dt, uint64_t x, uint64_t y)
     double a = dt_float(dt, x), b = dt_float(dt, y), r = NAN;
     float fa = (float)a, fb = (float)b;
     bool d = dt == DT_F64;
-    if (!strcmp(op, "add")) r = d ? a + b : (double)(fa + fb);
-    if (!strcmp(op, "sub")) r = d ? a - b : (double)(fa - fb);
-    if (!strcmp(op, "mul")) r = d ? a * b : (double)(fa * fb);
-    if (!strcmp(op, "div")) r = d ? a / b : (double)(fa / fb);
-    if (!strcmp(op, "min")) r = isnan(a) ? b : isnan(b) ? a : a == b ? (signbit(a) ? a : b) : fmin(a, b);
-    if (!strcmp(op, "max")) r = isnan(a) ? b : isnan(b) ? a : a == b ? (signbit(a) ? b : a) : fmax(a, b);
+    if (!strcmp(op, "add"))
+        r = d ? a + b : (double)(fa + fb);
+    if (!strcmp(op, "sub"))
+        r = d ? a - b : (double)(fa - fb);
+    if (!strcmp(op, "mul"))
+        r = d ? a * b : (double)(fa * fb);
+    if (!strcmp(op, "div"))
+        r = d ? a / b : (double)(fa / fb);
+    if (!strcmp(op, "min"))
+        r = isnan(a) ? b : isnan(b) ? a : a == b ? (signbit(a) ? a : b) : fmin(a, b);
+    if (!strcmp(op, "max"))
+        r = isnan(a) ? b : isnan(b) ? a : a == b ? (signbit(a) ? b : a) : fmax(a, b);
     return dt_from_double(dt, r, false);
 }
 
@@ -289,8 +186,8 @@ START_TEST(floats)
             for (int i = 0; i < N; i++) {
                 uint64_t a = elem_at(dt, x, i), b = elem_at(dt, y, i), got = elem_at(dt, z, i);
                 uint64_t want = float_ref(ops[k], dt, a, b);
-                ck_assert_msg(same_float(dt, got, want), "%s %s: %a, %a: got %a, want %a", ops[k], name, dt_float(dt, a),
-                              dt_float(dt, b), dt_float(dt, got), dt_float(dt, want));
+                ck_assert_msg(same_float(dt, got, want), "%s %s: %a, %a: got %a, want %a", ops[k], name,
+                              dt_float(dt, a), dt_float(dt, b), dt_float(dt, got), dt_float(dt, want));
             }
         }
 }
@@ -300,10 +197,11 @@ START_TEST(nan_propagation_and_signs)
 {
     float x[8] = {NAN, 1, 0.0f, -0.0f, -3, INFINITY, NAN, -1e-40f}, y[8] = {2, NAN, -0.0f, 0.0f, NAN, 5, NAN, 1e-40f};
     float lo[8], hi[8], neg[8], mag[8];
-    port ports[] = {{"a", "8", "f32", 8, x},    {"b", "8", "f32", 8, y},     {"lo", "8", "f32", 8, lo},
+    port ports[] = {{"a", "8", "f32", 8, x},   {"b", "8", "f32", 8, y},     {"lo", "8", "f32", 8, lo},
                     {"hi", "8", "f32", 8, hi}, {"neg", "8", "f32", 8, neg}, {"mag", "8", "f32", 8, mag}};
     run_body("  %lo = min %a, %b {nan = 1} : tile<8xf32>\n  %hi = max %a, %b {nan = 1} : tile<8xf32>\n"
-             "  %neg = neg %a : tile<8xf32>\n  %mag = abs %a : tile<8xf32>\n", ports, 2, 4);
+             "  %neg = neg %a : tile<8xf32>\n  %mag = abs %a : tile<8xf32>\n",
+             ports, 2, 4);
     for (int i = 0; i < 8; i++) {
         bool nan = isnan(x[i]) || isnan(y[i]);
         ck_assert(!isnan(lo[i]) == !nan && !isnan(hi[i]) == !nan);
@@ -314,7 +212,8 @@ START_TEST(nan_propagation_and_signs)
 }
 END_TEST
 
-/* f16: every finite value is a multiple of 2^-24 below 2^17, so a * b + c is an integer times 2^-48 that fits 128 bits */
+/* f16: every finite value is a multiple of 2^-24 below 2^17, so a * b + c is an integer times 2^-48 that fits 128 bits
+ */
 static wide f16_fixed(uint64_t bits) { return (wide)(dt_float(DT_F16, bits) * 0x1p24); }
 
 static wide distance(wide exact, uint64_t bits)
@@ -332,7 +231,10 @@ START_TEST(fma_rounds_once)
         if (i % 3 == 0) /* a midpoint and then a little: 1 + 2^-11 + tiny */
             x[i] = 0x3c01, y[i] = 0x3800, z[i] = (uint16_t)(rng() & 0x83ff);
     }
-    port ports[] = {{"a", "60000", "f16", M, x}, {"b", "60000", "f16", M, y}, {"c", "60000", "f16", M, z}, {"r", "60000", "f16", M, r}};
+    port ports[] = {{"a", "60000", "f16", M, x},
+                    {"b", "60000", "f16", M, y},
+                    {"c", "60000", "f16", M, z},
+                    {"r", "60000", "f16", M, r}};
     run_body("  %r = fma %a, %b, %c : tile<60000xf16>\n", ports, 3, 1);
     for (int i = 0; i < M; i++) {
         wide exact = f16_fixed(x[i]) * f16_fixed(y[i]) + f16_fixed(z[i]) * ((wide)1 << 24);
@@ -355,33 +257,43 @@ START_TEST(fma_rounds_once)
     float fx[N], fy[N], fz[N], fr[N];
     fill_floats(DT_F32, fx, 1), fill_floats(DT_F32, fy, 16), fill_floats(DT_F32, fz, 1);
     fx[300] = 0x1.000002p0f, fy[300] = 0x1.000002p0f, fz[300] = 0x1p-70f;
-    port fp[] = {{"a", "391", "f32", N, fx}, {"b", "391", "f32", N, fy}, {"c", "391", "f32", N, fz}, {"r", "391", "f32", N, fr}};
+    port fp[] = {
+        {"a", "391", "f32", N, fx}, {"b", "391", "f32", N, fy}, {"c", "391", "f32", N, fz}, {"r", "391", "f32", N, fr}};
     run_body("  %r = fma %a, %b, %c : tile<391xf32>\n", fp, 3, 1);
     for (int i = 0; i < N; i++) {
         float want = fmaf(fx[i], fy[i], fz[i]);
-        ck_assert_msg(fr[i] == want || (isnan(fr[i]) && isnan(want)), "%a %a %a: %a, want %a", fx[i], fy[i], fz[i], fr[i], want);
+        ck_assert_msg(fr[i] == want || (isnan(fr[i]) && isnan(want)), "%a %a %a: %a, want %a", fx[i], fy[i], fz[i],
+                      fr[i], want);
     }
 }
 END_TEST
 
 START_TEST(mathematics)
 {
-    static const struct { const char *op; double (*fn)(double); } ops[] = {
-        {"exp", exp}, {"exp2", exp2}, {"log", log}, {"log2", log2}, {"sin", sin}, {"cos", cos}, {"tanh", tanh},
-        {"erf", erf}, {"sqrt", sqrt}, {"floor", floor}, {"ceil", ceil},
+    static const struct {
+        const char *op;
+        double (*fn)(double);
+    } ops[] = {
+        {"exp", exp},   {"exp2", exp2}, {"log", log},   {"log2", log2},   {"sin", sin},   {"cos", cos},
+        {"tanh", tanh}, {"erf", erf},   {"sqrt", sqrt}, {"floor", floor}, {"ceil", ceil},
     };
     for (size_t k = 0; k < COUNTOF(ops); k++) {
         float x[N], z[N];
         double dx[N], dz[N];
         char body[200];
         fill_floats(DT_F32, x, 1), fill_floats(DT_F64, dx, 1);
-        snprintf(body, sizeof body, "  %%r = %s %%a : tile<391xf32>\n  %%s = %s %%b : tile<391xf64>\n", ops[k].op, ops[k].op);
-        port ports[] = {{"a", "391", "f32", N, x}, {"b", "391", "f64", N, dx}, {"r", "391", "f32", N, z}, {"s", "391", "f64", N, dz}};
+        snprintf(body, sizeof body, "  %%r = %s %%a : tile<391xf32>\n  %%s = %s %%b : tile<391xf64>\n", ops[k].op,
+                 ops[k].op);
+        port ports[] = {{"a", "391", "f32", N, x},
+                        {"b", "391", "f64", N, dx},
+                        {"r", "391", "f32", N, z},
+                        {"s", "391", "f64", N, dz}};
         run_body(body, ports, 2, 2);
         for (int i = 0; i < N; i++) {
             float want = (float)ops[k].fn((double)x[i]);
             double dwant = ops[k].fn(dx[i]);
-            ck_assert_msg(z[i] == want || (isnan(z[i]) && isnan(want)), "%s %a: %a, want %a", ops[k].op, x[i], z[i], want);
+            ck_assert_msg(z[i] == want || (isnan(z[i]) && isnan(want)), "%s %a: %a, want %a", ops[k].op, x[i], z[i],
+                          want);
             ck_assert_msg(dz[i] == dwant || (isnan(dz[i]) && isnan(dwant)), "%s %a", ops[k].op, dx[i]);
         }
     }
@@ -401,34 +313,40 @@ START_TEST(casts_and_bits)
     uint16_t h[8];
     uint32_t bits[8];
     uint8_t f8[8];
-    port ports[] = {{"x", "8", "f32", 8, x},    {"i", "8", "i32", 8, i32},     {"u", "8", "u8", 8, u8},     {"b", "8", "bool", 8, b},
-                    {"h", "8", "f16", 8, h}, {"bits", "8", "u32", 8, bits}, {"q", "8", "f8e4m3", 8, f8}};
-    run_body("  %i = cast %x : tile<8xi32>\n  %u = cast %x : tile<8xu8>\n  %b = cast %x : tile<8xbool>\n"
-             "  %h = cast %x {rtz = 1} : tile<8xf16>\n  %bits = bitcast %x : tile<8xu32>\n  %q = cast %x : tile<8xf8e4m3>\n", ports, 1, 6);
+    port ports[] = {{"x", "8", "f32", 8, x},    {"i", "8", "i32", 8, i32}, {"u", "8", "u8", 8, u8},
+                    {"b", "8", "bool", 8, b},   {"h", "8", "f16", 8, h},   {"bits", "8", "u32", 8, bits},
+                    {"q", "8", "f8e4m3", 8, f8}};
+    run_body(
+        "  %i = cast %x : tile<8xi32>\n  %u = cast %x : tile<8xu8>\n  %b = cast %x : tile<8xbool>\n"
+        "  %h = cast %x {rtz = 1} : tile<8xf16>\n  %bits = bitcast %x : tile<8xu32>\n  %q = cast %x : tile<8xf8e4m3>\n",
+        ports, 1, 6);
     static const int32_t wi[8] = {INT32_MAX, INT32_MIN, 0, 300, -1, 0, 2, INT32_MAX};
     static const uint8_t wu[8] = {255, 0, 0, 255, 0, 0, 2, 255}, wb[8] = {1, 1, 1, 1, 1, 0, 1, 1};
-    ck_assert(!memcmp(i32, wi, sizeof wi) && !memcmp(u8, wu, sizeof wu) && !memcmp(b, wb, sizeof wb) && !memcmp(bits, x, sizeof x));
+    ck_assert(!memcmp(i32, wi, sizeof wi) && !memcmp(u8, wu, sizeof wu) && !memcmp(b, wb, sizeof wb) &&
+              !memcmp(bits, x, sizeof x));
     ck_assert(dt_float(DT_F16, h[0]) == 65504 && dt_float(DT_F16, h[3]) == 300 && isnan(dt_float(DT_F16, h[2])));
-    ck_assert(dt_float(DT_F8E4M3, f8[0]) == 448 && dt_float(DT_F8E4M3, f8[1]) == -448 && isnan(dt_float(DT_F8E4M3, f8[2])));
-    ck_assert(dt_float(DT_F8E4M3, f8[3]) == 288 + 0 || dt_float(DT_F8E4M3, f8[3]) == 304 || dt_float(DT_F8E4M3, f8[3]) == 288);
+    ck_assert(dt_float(DT_F8E4M3, f8[0]) == 448 && dt_float(DT_F8E4M3, f8[1]) == -448 &&
+              isnan(dt_float(DT_F8E4M3, f8[2])));
+    ck_assert(dt_float(DT_F8E4M3, f8[3]) == 288 + 0 || dt_float(DT_F8E4M3, f8[3]) == 304 ||
+              dt_float(DT_F8E4M3, f8[3]) == 288);
 }
 END_TEST
 
 /* ---- shape ---- */
-static void iota(int32_t *p, int n)
-{
-    for (int i = 0; i < n; i++)
-        p[i] = 100 + i;
-}
-
 START_TEST(shapes)
 {
     int32_t a[2][3][5], p[5][2][3], s[1][2][3], c[2][5][5], e[2][5];
     iota(&a[0][0][0], 30);
-    port ports[] = {{"a", "2x3x5", "i32", 30, a}, {"p", "5x2x3", "i32", 30, p}, {"s", "1x2x3", "i32", 6, s}, {"c", "2x5x5", "i32", 50, c}, {"e", "2x5", "i32", 10, e}};
-    run_body("  %p = permute %a {order = [2, 0, 1]} : tile<5x2x3xi32>\n  %s = slice %a {starts = [1, 1, 2]} : tile<1x2x3xi32>\n"
+    port ports[] = {{"a", "2x3x5", "i32", 30, a},
+                    {"p", "5x2x3", "i32", 30, p},
+                    {"s", "1x2x3", "i32", 6, s},
+                    {"c", "2x5x5", "i32", 50, c},
+                    {"e", "2x5", "i32", 10, e}};
+    run_body("  %p = permute %a {order = [2, 0, 1]} : tile<5x2x3xi32>\n  %s = slice %a {starts = [1, 1, 2]} : "
+             "tile<1x2x3xi32>\n"
              "  %t = slice %a {starts = [0, 1, 0]} : tile<2x2x5xi32>\n  %c = cat %a, %t {axis = 1} : tile<2x5x5xi32>\n"
-             "  %k = const 2 : i64\n  %e = extract %a, %k {axis = 1} : tile<2x5xi32>\n", ports, 1, 4);
+             "  %k = const 2 : i64\n  %e = extract %a, %k {axis = 1} : tile<2x5xi32>\n",
+             ports, 1, 4);
     for (int i = 0; i < 2; i++)
         for (int j = 0; j < 3; j++)
             for (int k = 0; k < 5; k++) {
@@ -452,11 +370,15 @@ START_TEST(join_split_broadcast_gather)
         (&a[0][0])[i] = (int16_t)(i + 1), (&b[0][0])[i] = (int16_t)(-i);
     for (int i = 0; i < 3; i++)
         col[i][0] = (int16_t)(7 * i);
-    port ports[] = {{"a", "3x4", "i16", 12, a},     {"b", "3x4", "i16", 12, b},    {"x", "2x4", "i32", 8, index}, {"q", "3x1", "i16", 3, col},
-                    {"j", "3x4x2", "i16", 24, j}, {"lo", "3x4", "i16", 12, lo}, {"w", "3x7x4", "i16", 84, w}, {"g", "2x4", "i16", 8, g}, {"wq", "3x5", "i16", 15, wide_col}};
-    run_body("  %j = join %a, %b : tile<3x4x2xi16>\n  %l, %hi = split %j : tile<3x4xi16>, tile<3x4xi16>\n  %lo = sub %l, %hi : tile<3x4xi16>\n"
-             "  %r = reshape %a : tile<3x1x4xi16>\n  %w = broadcast %r : tile<3x7x4xi16>\n  %g = gather %a, %x {axis = 0} : tile<2x4xi16>\n"
-             "  %wq = broadcast %q : tile<3x5xi16>\n", ports, 4, 5);
+    port ports[] = {{"a", "3x4", "i16", 12, a},   {"b", "3x4", "i16", 12, b},   {"x", "2x4", "i32", 8, index},
+                    {"q", "3x1", "i16", 3, col},  {"j", "3x4x2", "i16", 24, j}, {"lo", "3x4", "i16", 12, lo},
+                    {"w", "3x7x4", "i16", 84, w}, {"g", "2x4", "i16", 8, g},    {"wq", "3x5", "i16", 15, wide_col}};
+    run_body("  %j = join %a, %b : tile<3x4x2xi16>\n  %l, %hi = split %j : tile<3x4xi16>, tile<3x4xi16>\n  %lo = sub "
+             "%l, %hi : tile<3x4xi16>\n"
+             "  %r = reshape %a : tile<3x1x4xi16>\n  %w = broadcast %r : tile<3x7x4xi16>\n  %g = gather %a, %x {axis = "
+             "0} : tile<2x4xi16>\n"
+             "  %wq = broadcast %q : tile<3x5xi16>\n",
+             ports, 4, 5);
     for (int i = 0; i < 3; i++)
         for (int k = 0; k < 4; k++) {
             ck_assert(j[i][k][0] == a[i][k] && j[i][k][1] == b[i][k] && lo[i][k] == a[i][k] - b[i][k]);
@@ -479,13 +401,21 @@ START_TEST(reductions_and_scans)
     int32_t v[7] = {3, -1, 7, 7, 2, 7, 0}, best, at;
     for (int i = 0; i < 30; i++)
         (&a[0][0][0])[i] = (float)(i * i % 17) - 3;
-    port ports[] = {{"a", "3x5x2", "f32", 30, a},       {"v", "7", "i32", 7, v},           {"sum", "3x2", "f32", 6, sum}, {"scan", "3x5x2", "f32", 30, scan},
-                    {"back", "3x5x2", "f32", 30, back}, {"best", "", "i32", 1, &best}, {"at", "", "i32", 1, &at}};
-    run_body("  %sum = reduce %a {axis = 1} : tile<3x2xf32> {\n    (%l: f32, %r: f32)\n    %s = add %l, %r : f32\n    yield %s\n  }\n"
-             "  %scan = scan %a {axis = 1} : tile<3x5x2xf32> {\n    (%l2: f32, %r2: f32)\n    %s2 = sub %l2, %r2 : f32\n    yield %s2\n  }\n"
-             "  %back = scan %a {axis = 1, reverse = 1} : tile<3x5x2xf32> {\n    (%l3: f32, %r3: f32)\n    %h = const 0.5 : f32\n    %m = mul %l3, %h : f32\n    %s3 = add %m, %r3 : f32\n    yield %s3\n  }\n"
+    port ports[] = {{"a", "3x5x2", "f32", 30, a},       {"v", "7", "i32", 7, v},
+                    {"sum", "3x2", "f32", 6, sum},      {"scan", "3x5x2", "f32", 30, scan},
+                    {"back", "3x5x2", "f32", 30, back}, {"best", "", "i32", 1, &best},
+                    {"at", "", "i32", 1, &at}};
+    run_body("  %sum = reduce %a {axis = 1} : tile<3x2xf32> {\n    (%l: f32, %r: f32)\n    %s = add %l, %r : f32\n    "
+             "yield %s\n  }\n"
+             "  %scan = scan %a {axis = 1} : tile<3x5x2xf32> {\n    (%l2: f32, %r2: f32)\n    %s2 = sub %l2, %r2 : "
+             "f32\n    yield %s2\n  }\n"
+             "  %back = scan %a {axis = 1, reverse = 1} : tile<3x5x2xf32> {\n    (%l3: f32, %r3: f32)\n    %h = const "
+             "0.5 : f32\n    %m = mul %l3, %h : f32\n    %s3 = add %m, %r3 : f32\n    yield %s3\n  }\n"
              "  %i = arange {start = 0} : tile<7xi32>\n"
-             "  %best, %at = reduce %v, %i {axis = 0} : i32, i32 {\n    (%x: i32, %xi: i32, %y: i32, %yi: i32)\n    %c = ge %x, %y : bool\n    %z = select %c, %x, %y : i32\n    %zi = select %c, %xi, %yi : i32\n    yield %z, %zi\n  }\n", ports, 2, 5);
+             "  %best, %at = reduce %v, %i {axis = 0} : i32, i32 {\n    (%x: i32, %xi: i32, %y: i32, %yi: i32)\n    %c "
+             "= ge %x, %y : bool\n    %z = select %c, %x, %y : i32\n    %zi = select %c, %xi, %yi : i32\n    yield %z, "
+             "%zi\n  }\n",
+             ports, 2, 5);
     for (int i = 0; i < 3; i++)
         for (int k = 0; k < 2; k++) {
             float s = a[i][0][k], d = a[i][0][k], b = a[i][4][k];
@@ -507,7 +437,9 @@ START_TEST(map_runs_control_flow)
     int32_t a[6] = {0, 1, 5, 10, -3, 7}, r[6];
     port ports[] = {{"a", "6", "i32", 6, a}, {"r", "6", "i32", 6, r}};
     run_body("  %r = map %a : tile<6xi32> {\n    (%x: i32)\n    %z = const 0 : i32\n    %one = const 1 : i32\n"
-             "    %t = for %z, %x, %one, %z : i32 {\n      (%i: i32, %s: i32)\n      %n = add %s, %i : i32\n      yield %n\n    }\n    yield %t\n  }\n", ports, 1, 1);
+             "    %t = for %z, %x, %one, %z : i32 {\n      (%i: i32, %s: i32)\n      %n = add %s, %i : i32\n      "
+             "yield %n\n    }\n    yield %t\n  }\n",
+             ports, 1, 1);
     for (int i = 0; i < 6; i++)
         ck_assert_int_eq(r[i], a[i] > 0 ? a[i] * (a[i] - 1) / 2 : 0);
 }
@@ -520,11 +452,13 @@ START_TEST(sorts_are_stable)
     float k_up[2][9], k_down[2][4];
     for (int i = 0; i < 18; i++)
         (&tag[0][0])[i] = i % 9;
-    port ports[] = {{"k", "2x9", "f32", 18, key},   {"t", "2x9", "i32", 18, tag},  {"ku", "2x9", "f32", 18, k_up}, {"u", "2x9", "i32", 18, up},
-                    {"kd", "2x4", "f32", 8, k_down}, {"d", "2x4", "i32", 8, down}};
+    port ports[] = {{"k", "2x9", "f32", 18, key}, {"t", "2x9", "i32", 18, tag},    {"ku", "2x9", "f32", 18, k_up},
+                    {"u", "2x9", "i32", 18, up},  {"kd", "2x4", "f32", 8, k_down}, {"d", "2x4", "i32", 8, down}};
     run_body("  %ku, %u = sort %k, %t {axis = 1} : tile<2x9xf32>, tile<2x9xi32>\n"
-             "  %kd, %d = sort %k, %t {axis = 1, descending = 1, k = 4} : tile<2x4xf32>, tile<2x4xi32>\n", ports, 2, 4);
-    static const int32_t wu[2][9] = {{8, 2, 4, 5, 0, 3, 7, 6, 1}, {3, 8, 0, 1, 2, 4, 7, 5, 6}}, wd[2][4] = {{1, 6, 0, 3}, {5, 6, 4, 7}};
+             "  %kd, %d = sort %k, %t {axis = 1, descending = 1, k = 4} : tile<2x4xf32>, tile<2x4xi32>\n",
+             ports, 2, 4);
+    static const int32_t wu[2][9] = {{8, 2, 4, 5, 0, 3, 7, 6, 1}, {3, 8, 0, 1, 2, 4, 7, 5, 6}},
+                         wd[2][4] = {{1, 6, 0, 3}, {5, 6, 4, 7}};
     ck_assert(!memcmp(up, wu, sizeof wu) && !memcmp(down, wd, sizeof wd));
     for (int i = 0; i < 2; i++)
         for (int j = 0; j < 9; j++)
@@ -568,8 +502,9 @@ START_TEST(dots)
         (&y[0][0])[i] = (uint8_t)rng();
     for (int i = 0; i < 6; i++)
         (&z[0][0])[i] = INT32_MAX - i;
-    port ports[] = {{"a", "2x3x5", "f32", 30, a}, {"b", "2x5x4", "f32", 40, b}, {"c", "2x3x4", "f32", 24, c}, {"x", "3x7", "i8", 21, x},
-                    {"y", "7x2", "u8", 14, y},    {"z", "3x2", "i32", 6, z},    {"r", "2x3x4", "f32", 24, r}, {"w", "3x2", "i32", 6, w}};
+    port ports[] = {{"a", "2x3x5", "f32", 30, a}, {"b", "2x5x4", "f32", 40, b}, {"c", "2x3x4", "f32", 24, c},
+                    {"x", "3x7", "i8", 21, x},    {"y", "7x2", "u8", 14, y},    {"z", "3x2", "i32", 6, z},
+                    {"r", "2x3x4", "f32", 24, r}, {"w", "3x2", "i32", 6, w}};
     run_body("  %r = dot %a, %b, %c : tile<2x3x4xf32>\n  %w = dot %x, %y, %z : tile<3x2xi32>\n", ports, 6, 2);
     for (int g = 0; g < 2; g++)
         for (int i = 0; i < 3; i++)
@@ -596,250 +531,11 @@ START_TEST(histograms)
     int8_t v[9] = {0, 3, 3, -1, 4, 2, 3, 100, 0};
     uint8_t m[9] = {1, 1, 0, 1, 1, 1, 1, 1, 1};
     int32_t h[4], hm[4];
-    port ports[] = {{"v", "9", "i8", 9, v}, {"m", "9", "bool", 9, m}, {"h", "4", "i32", 4, h}, {"hm", "4", "i32", 4, hm}};
+    port ports[] = {
+        {"v", "9", "i8", 9, v}, {"m", "9", "bool", 9, m}, {"h", "4", "i32", 4, h}, {"hm", "4", "i32", 4, hm}};
     run_body("  %h = histogram %v : tile<4xi32>\n  %hm = histogram %v, %m : tile<4xi32>\n", ports, 2, 2);
     static const int32_t w[4] = {2, 0, 1, 3}, wm[4] = {2, 0, 1, 2};
     ck_assert(!memcmp(h, w, sizeof w) && !memcmp(hm, wm, sizeof wm));
-}
-END_TEST
-
-/* ---- memory ---- */
-START_TEST(masked_memory)
-{
-    float x[8] = {1, 2, 3, 4, 5, 6, 7, 8}, z[8];
-    for (int i = 0; i < 8; i++)
-        z[i] = -1;
-    interp_range ranges[] = {{"x", ADDR(x), 5 * sizeof *x}, {"z", ADDR(z), 5 * sizeof *z}};
-    interp_options opt = {.bounds = ranges, .nbounds = 2};
-    static const char *text =
-        "tile-ir 1 stage=tir target=any\nloc @1 = \"a.tile\":7:3\nkernel @k(%x: *f32, %z: *f32, %n: i64) {\n  %i = arange {start = 0} : tile<8xi64>\n  %b = splat %x : tile<8x*f32>\n"
-        "  %c = splat %z : tile<8x*f32>\n  %p = ptr_add %b, %i : tile<8x*f32>\n  %q = ptr_add %c, %i : tile<8x*f32>\n"
-        "  %ns = splat %n : tile<8xi64>\n  %m = lt %i, %ns : tile<8xbool>\n  %o = const 0.5 : tile<8xf32>\n"
-        "  %v = load %p, %m, %o : tile<8xf32> @1\n  %w = add %v, %v : tile<8xf32>\n  store %q, %w, %m\n  return\n}\n";
-    char err[300];
-    uint64_t args[] = {ADDR(x), ADDR(z), 5};
-    ck_assert_msg(run_text(text, one_program, args, 3, &opt, err, sizeof err), "%s", err);
-    for (int i = 0; i < 8; i++)
-        ck_assert(z[i] == (i < 5 ? 2 * x[i] : -1));
-    args[2] = 6;
-    ck_assert(!run_text(text, one_program, args, 3, &opt, err, sizeof err));
-    ck_assert_str_eq(err, "a.tile:7: load outside argument 'x': element 5 of 5 (program 0, 0, 0)");
-}
-END_TEST
-
-START_TEST(atomics)
-{
-    int32_t sum = 5, old[6], v[6] = {1, 2, 3, 4, 5, 6}, lock = 3, was;
-    uint8_t m[6] = {1, 1, 0, 1, 1, 1};
-    float top = 1.5f;
-    port ports[] = {{"v", "6", "i32", 6, v},       {"m", "6", "bool", 6, m},       {"s", "", "i32", 1, &sum},
-                    {"k", "", "i32", 1, &lock}, {"f", "", "f32", 1, &top}, {"old", "6", "i32", 6, old}, {"was", "", "i32", 1, &was}};
-    run_body("  %b = splat %s.ptr : tile<6x*i32>\n  %old = atomic_rmw %b, %v, %m {rmw = add} : tile<6xi32>\n"
-             "  %c = const 3 : i32\n  %n = const 9 : i32\n  %w1 = atomic_cas %k.ptr, %c, %n : i32\n  %was = atomic_cas %k.ptr, %c, %c : i32\n"
-             "  %g = const 2.5 : f32\n  %u = atomic_rmw %f.ptr, %g {rmw = max} : f32\n", ports, 5, 2);
-    static const int32_t want[6] = {5, 6, 0, 8, 12, 17};
-    ck_assert(sum == 23 && !memcmp(old, want, sizeof want));
-    ck_assert(lock == 9 && was == 9 && top == 2.5f);
-}
-END_TEST
-
-START_TEST(tensors)
-{
-    int32_t x[4][6], box[3][4], one, cells[5], t[2][4];
-    iota(&x[0][0], 24);
-    static const char *text =
-        "tile-ir 1 stage=tir target=any\nkernel @k(%x: tensor<?x?xi32>, %box: tensor<3x4xi32>, %one: *i32, %cells: *i32, %t: tensor<2x4xi32>) {\n"
-        "  %m = const -1 : i64\n  %z = const 0 : i64\n  %c3 = const 3 : i64\n  %o = const 77 : i32\n"
-        "  %b = tensor_load %x, %m, %c3, %o : tile<3x4xi32>\n  tensor_store %box, %z, %z, %b\n"
-        "  %row = tensor_view %x, %c3 {kinds = [0, 2]} : tensor<?xi32>\n  %n = tensor_dim %row {dim = 0} : i64\n"
-        "  %s = tensor_load %row, %c3 : tile<1xi32>\n  %s0 = extract %s, %z {axis = 0} : i32\n  %n32 = cast %n : i32\n  %s1 = mul %s0, %n32 : i32\n  store %one, %s1\n"
-        "  %i = arange {start = -1} : tile<5xi64>\n  %r = const 1 : tile<5xi64>\n  %g = tensor_gather %x, %i, %r : tile<5xi32>\n"
-        "  %bad = tensor_view %x, %m {kinds = [0, 2]} : tensor<?xi32>\n  %e = tensor_load %bad, %z : tile<5xi32>\n  %ge = add %g, %e : tile<5xi32>\n"
-        "  %ci = arange {start = 0} : tile<5xi64>\n  %cs = splat %cells : tile<5x*i32>\n  %cp = ptr_add %cs, %ci : tile<5x*i32>\n  store %cp, %ge\n"
-        "  %c1 = const 1 : i64\n  %c9 = const 9 : i64\n  %nar = tensor_view %x, %c1, %c9, %c1, %c3 {kinds = [1, 1]} : tensor<?x?xi32>\n"
-        "  %nl = tensor_load %nar, %c1, %z : tile<2x4xi32>\n  tensor_store %t, %z, %z, %nl\n  return\n}\n";
-    uint64_t args[] = {ADDR(x), 4, 6, 6, 1, ADDR(box), 3, 4, 4, 1, ADDR(&one), ADDR(cells), ADDR(t), 2, 4, 4, 1};
-    run_text(text, one_program, args, COUNTOF(args), NULL, NULL, 0);
-    for (int i = 0; i < 3; i++)
-        for (int j = 0; j < 4; j++)
-            ck_assert_int_eq(box[i][j], i >= 1 && j < 3 ? x[i - 1][3 + j] : 77);
-    ck_assert_int_eq(one, x[3][3] * 6);
-    for (int i = 0; i < 5; i++)
-        ck_assert_int_eq(cells[i], i >= 1 ? x[i - 1][1] : 0);
-    for (int i = 0; i < 2; i++) /* the view x[1:4, 1:3] from row 1 */
-        for (int j = 0; j < 4; j++)
-            ck_assert_int_eq(t[i][j], j < 2 ? x[2 + i][1 + j] : 0);
-}
-END_TEST
-
-/* ---- control flow, programs, limits ---- */
-START_TEST(loops_carry_and_swap)
-{
-    int32_t a[3] = {1, 2, 3}, b[3] = {10, 20, 30}, r[3], s[3], fib;
-    port ports[] = {{"a", "3", "i32", 3, a}, {"b", "3", "i32", 3, b}, {"r", "3", "i32", 3, r}, {"s", "3", "i32", 3, s}, {"fib", "", "i32", 1, &fib}};
-    run_body("  %z = const 0 : i64\n  %n = const 7 : i64\n  %o = const 1 : i64\n"
-             "  %r, %s = for %z, %n, %o, %a, %b : tile<3xi32>, tile<3xi32> {\n    (%i: i64, %x: tile<3xi32>, %y: tile<3xi32>)\n    yield %y, %x\n  }\n"
-             "  %f0 = const 0 : i32\n  %f1 = const 1 : i32\n  %lim = const 100 : i32\n"
-             "  %fib, %w = while %f0, %f1 : i32, i32 {\n    (%wx: i32, %wy: i32)\n    %c = lt %wx, %lim : bool\n    yield %c\n  } {\n"
-             "    (%u: i32, %v: i32)\n    %q = add %u, %v : i32\n    yield %v, %q\n  }\n", ports, 2, 3);
-    ck_assert(!memcmp(r, b, sizeof b) && !memcmp(s, a, sizeof a));
-    ck_assert_int_eq(fib, 144);
-}
-END_TEST
-
-START_TEST(loop_index_does_not_wrap)
-{
-    int32_t n;
-    port ports[] = {{"n", "", "i32", 1, &n}};
-    run_body("  %a = const 2147483640 : i32\n  %b = const 2147483647 : i32\n  %s = const 5 : i32\n  %z = const 0 : i32\n  %o = const 1 : i32\n"
-             "  %m = for %a, %b, %s, %z : i32 {\n    (%i: i32, %c: i32)\n    %d = add %c, %o : i32\n    yield %d\n  }\n"
-             "  %d5 = const -5 : i32\n  %n = for %b, %a, %d5, %m : i32 {\n    (%i2: i32, %c2: i32)\n    %e = add %c2, %o : i32\n    yield %e\n  }\n", ports, 0, 1);
-    ck_assert_int_eq(n, 4);
-}
-END_TEST
-
-START_TEST(programs_and_calls)
-{
-    int64_t out[12] = {0};
-    static const char *text =
-        "tile-ir 1 stage=tir target=any\nfn @twice(%x: i64) -> (i64, i64) {\n  %y = add %x, %x : i64\n  return %y, %x\n}\n"
-        "kernel @k(%o: *i64) {\n  %x = program_id {axis = 0} : i64\n  %y = program_id {axis = 1} : i64\n  %z = program_id {axis = 2} : i64\n"
-        "  %nx = num_programs {axis = 0} : i64\n  %ny = num_programs {axis = 1} : i64\n  %a = mul %z, %ny : i64\n  %b = add %a, %y : i64\n"
-        "  %c = mul %b, %nx : i64\n  %d = add %c, %x : i64\n  %e, %f = call %d {callee = \"twice\"} : i64, i64\n  %g = add %e, %f : i64\n"
-        "  %p = ptr_add %o, %d : *i64\n  store %p, %g\n  return\n}\n";
-    uint64_t args[] = {ADDR(out)};
-    const int64_t grid[3] = {2, 3, 2};
-    run_text(text, grid, args, 1, NULL, NULL, 0);
-    for (int i = 0; i < 12; i++)
-        ck_assert_int_eq(out[i], 3 * i);
-}
-END_TEST
-
-static const char *cooperative_text =
-    "tile-ir 1 stage=tir target=any\nkernel @k(%turn: *i64, %log: *i64) cooperative {\n  %me = program_id {axis = 0} : i64\n  %n = num_programs {axis = 0} : i64\n"
-    "  %one = const 1 : i64\n  %zero = const 0 : i64\n  %last = sub %n, %one : i64\n  %mine = sub %last, %me : i64\n  %f = const false : bool\n"
-    "  %d = while %f : bool {\n    (%x: bool)\n    %c = not %x : bool\n    yield %c\n  } {\n    (%x2: bool)\n"
-    "    %t = atomic_rmw %turn, %zero {rmw = add} : i64\n    %e = eq %t, %mine : bool\n    yield %e\n  }\n"
-    "  %p = ptr_add %log, %me : *i64\n  %at = atomic_rmw %turn, %one {rmw = add} : i64\n  store %p, %at\n  return\n}\n";
-
-/* the last program goes first: every other waits for one of greater id */
-START_TEST(cooperative_programs_wait)
-{
-    int64_t turn = 0, log[50];
-    uint64_t args[] = {ADDR(&turn), ADDR(log)};
-    const int64_t grid[3] = {50, 1, 1};
-    run_text(cooperative_text, grid, args, 2, NULL, NULL, 0);
-    for (int i = 0; i < 50; i++)
-        ck_assert_int_eq(log[i], 49 - i);
-    char err[200];
-    turn = 1000; /* nobody's turn */
-    ck_assert(!run_text(cooperative_text, grid, args, 2, NULL, err, sizeof err));
-    ck_assert_str_eq(err, "'k': programs wait for each other (program 0, 0, 0)");
-    const int64_t many[3] = {1 << 20, 1 << 20, 1 << 20};
-    ck_assert(!run_text(cooperative_text, many, args, 2, NULL, err, sizeof err));
-    ck_assert_ptr_nonnull(strstr(err, "programs in a cooperative kernel"));
-}
-END_TEST
-
-typedef struct recorder {
-    abi_host host;
-    char text[400];
-} recorder;
-
-static void record_print(abi_host *h, const char *text, const int64_t pid[3], int dt, int64_t n, const void *data, int hex)
-{
-    recorder *r = (recorder *)h;
-    size_t at = strlen(r->text);
-    snprintf(r->text + at, sizeof r->text - at, "%s[%d] %s n=%d first=%lld%s\n", text, (int)pid[0], dtypes[dt].name, (int)n,
-             (long long)dt_int((dtype)dt, elem_at((dtype)dt, data, 0)), hex ? " hex" : "");
-}
-
-static void record_fault(abi_host *h, const char *text, const char *file, int line, const int64_t pid[3])
-{
-    recorder *r = (recorder *)h;
-    size_t at = strlen(r->text);
-    snprintf(r->text + at, sizeof r->text - at, "fault %s at %s:%d program %d\n", text, file, line, (int)pid[0]);
-}
-
-START_TEST(prints_and_asserts)
-{
-    static const char *text =
-        "tile-ir 1 stage=tir target=any\nloc @1 = \"a.tile\":9:1\nkernel @k() {\n  %x = program_id {axis = 0} : i64\n  %t = arange {start = 4} : tile<3xi32>\n"
-        "  print %t {text = \"t\", hex = 1}\n  %l = const 2 : i64\n  %c = lt %x, %l : bool\n  assert %c {text = \"x is small\"} @1\n  return\n}\n";
-    recorder r = {.host = {.print = record_print, .fault = record_fault}};
-    interp_options opt = {.host = &r.host, .check_asserts = true};
-    char err[200];
-    const int64_t grid[3] = {5, 1, 1};
-    ck_assert(!run_text(text, grid, NULL, 0, &opt, err, sizeof err));
-    ck_assert_str_eq(err, "a.tile:9: x is small (program 2, 0, 0)");
-    ck_assert_str_eq(r.text, "t[0] i32 n=3 first=4 hex\nt[1] i32 n=3 first=4 hex\nt[2] i32 n=3 first=4 hex\nfault x is small at a.tile:9 program 2\n");
-    opt.check_asserts = false;
-    ck_assert(run_text(text, grid, NULL, 0, &opt, err, sizeof err));
-}
-END_TEST
-
-START_TEST(limits)
-{
-    static const char *forever =
-        "tile-ir 1 stage=tir target=any\nkernel @k() {\n  %t = const true : bool\n  while {\n    yield %t\n  } {\n    yield\n  }\n  return\n}\n";
-    static const char *big =
-        "tile-ir 1 stage=tir target=any\nkernel @k() {\n  %a = const 1 : tile<1048576xi64>\n  %b = add %a, %a : tile<1048576xi64>\n  %c = add %b, %a : tile<1048576xi64>\n  return\n}\n";
-    interp_options opt = {.max_ops = 10000, .max_bytes = 20 << 20};
-    char err[200];
-    ck_assert(!run_text(forever, one_program, NULL, 0, &opt, err, sizeof err));
-    ck_assert_ptr_nonnull(strstr(err, "more than 10000 ops executed"));
-    opt.max_ops = 0;
-    ck_assert(!run_text(big, one_program, NULL, 0, &opt, err, sizeof err));
-    ck_assert_ptr_nonnull(strstr(err, "more memory than allowed"));
-    opt.max_bytes = 0;
-    ck_assert(run_text(big, one_program, NULL, 0, &opt, err, sizeof err));
-}
-END_TEST
-
-/* a million elements a program, many programs: time and memory stay small */
-START_TEST(large_tiles)
-{
-    enum { M = 1 << 20 };
-    float *x = malloc(M * sizeof *x), *z = malloc(M * sizeof *z);
-    for (int i = 0; i < M; i++)
-        x[i] = (float)i;
-    static const char *text =
-        "tile-ir 1 stage=tir target=any\nkernel @k(%x: *f32, %z: *f32) {\n  %i = arange {start = 0} : tile<1048576xi64>\n  %b = splat %x : tile<1048576x*f32>\n"
-        "  %c = splat %z : tile<1048576x*f32>\n  %p = ptr_add %b, %i : tile<1048576x*f32>\n  %q = ptr_add %c, %i : tile<1048576x*f32>\n"
-        "  %v = load %p : tile<1048576xf32>\n  %w = add %v, %v : tile<1048576xf32>\n  store %q, %w\n  return\n}\n";
-    uint64_t args[] = {ADDR(x), ADDR(z)};
-    const int64_t grid[3] = {10, 1, 1};
-    interp_options opt = {.max_bytes = 64 << 20};
-    char err[200];
-    double t = clock_now();
-    ck_assert_msg(run_text(text, grid, args, 2, &opt, err, sizeof err), "%s", err);
-    t = (clock_now() - t) / 10;
-    for (int i = 0; i < M; i++)
-        ck_assert(z[i] == 2 * x[i]);
-    ck_assert_msg(t < 1, "%g s for an add of 2^20 elements", t);
-    free(x), free(z);
-}
-END_TEST
-
-START_TEST(host_functions)
-{
-    static const char *text =
-        "tile-ir 1 stage=tir target=any\nhost @h(%a: tensor<?x?xf32>, %b: tensor<?x64xf32>, %n: i64) -> (i64, i64) {\n"
-        "  %k = tensor_dim %a {dim = 1} : i64\n  %l = tensor_dim %b {dim = 0} : i64\n  expect_eq %l, %k {arg = 1, dim = 0, text = \"K\"}\n"
-        "  %r = resident : i64\n  %m = min %n, %r : i64\n  %s = stream_programs %n, %k : i64\n  return %m, %s\n}\n";
-    arena a;
-    arena_init(&a, 0);
-    const ir_module *m = module_of(&a, text);
-    uint64_t args[] = {1, 1, 1, 0, 8, 16, 16, 1, 0, 16, 64, 64, 1, 100};
-    abi_device dev = {.resident = 24};
-    int64_t r[2];
-    str err = {0};
-    ck_assert(interp_host(&a, ir_module_find(m, S("h")), args, &dev, r, 2, &err));
-    ck_assert(r[0] == 24 && r[1] == 100);
-    args[9] = 17;
-    ck_assert(!interp_host(&a, ir_module_find(m, S("h")), args, &dev, r, 2, &err));
-    ck_assert_str_eq(str_cstr(&a, err), "'h': dimension 0 of argument 'b' must equal 'K': expected 16, found 17");
-    arena_fini(&a);
 }
 END_TEST
 
@@ -863,17 +559,6 @@ int main(void)
     tcase_add_test(t, sort_of_many_and_columns);
     tcase_add_test(t, dots);
     tcase_add_test(t, histograms);
-    tcase_add_test(t, masked_memory);
-    tcase_add_test(t, atomics);
-    tcase_add_test(t, tensors);
-    tcase_add_test(t, loops_carry_and_swap);
-    tcase_add_test(t, loop_index_does_not_wrap);
-    tcase_add_test(t, programs_and_calls);
-    tcase_add_test(t, cooperative_programs_wait);
-    tcase_add_test(t, prints_and_asserts);
-    tcase_add_test(t, limits);
-    tcase_add_test(t, large_tiles);
-    tcase_add_test(t, host_functions);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);

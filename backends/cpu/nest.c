@@ -1,0 +1,561 @@
+/* nest.c: one loop nest: outer loops over all but the last extent above 1, the vector loop over that.
+ *
+ *   pre            (level inner - 1) rows' addresses, how far the masks hold: `end`, a multiple of U * W
+ *   main  j < end  U chunks of W lanes, masks taken as true; a second copy stores past the caches, for big outputs
+ *   tail  j < n    one chunk of W lanes, everything masked
+ *   done           sums across lanes
+ *
+ * Reductions along the vector dimension keep U accumulators; chunk number q goes to accumulator q mod U in both parts, so
+ * the tree of a sum depends on the shape and the target alone. The tail rotates the accumulators instead of counting: how
+ * often it has is known, as `end` is a multiple of U chunks.
+ */
+#include "backends/cpu/cpu.h"
+
+#include <string.h>
+
+#define MAX_UNROLL 4
+
+typedef struct body {
+    nest n;
+    const plan_step *s; /* NULL: a copy */
+    int rank;
+    int64_t shape[IR_MAX_RANK];
+    int vdim;           /* the vector dimension */
+    int unroll;
+    bool may_stream;
+    VEC(accum) red;
+    /* copies */
+    ir_val v;
+    dtype to;
+    lval base;
+    const int64_t *stride;
+    int64_t off;
+    /* code */
+    int nouter;
+    lblock head[IR_MAX_RANK];
+    lval i[IR_MAX_RANK];
+    int dim[IR_MAX_RANK];
+} body;
+
+typedef struct vloop {
+    lblock head, last;
+    lval j, next;
+    lval phi[8][MAX_UNROLL];
+} vloop;
+
+/* ---- shape of the nest ---- */
+static int width_of(const ir_func *f, ir_val v, int widest)
+{
+    ir_type t = ir_vtype(f, v);
+    dtype d = ir_type_dt(f->m, t);
+    if (ir_type_rank(f->m, t) == 0 || d == DT_BOOL)
+        return widest;
+    int bytes = d == DT_NONE ? 8 : dt_bytes(d);
+    return bytes > widest ? bytes : widest;
+}
+
+static int lanes_for(const body *b, const cg *c, const ir_func *f, int64_t extent)
+{
+    int widest = 0;
+    if (!b->s)
+        widest = width_of(f, b->v, b->to == DT_NONE || b->to == DT_BOOL ? 0 : dt_bytes(b->to));
+    for (uint32_t i = 0; b->s && i < b->s->items.n; i++) {
+        ir_op o = b->s->items.at[i];
+        ir_code code = ir_op_code(f, o);
+        if (code == IR_OP_store || code == IR_OP_reduce || code == IR_OP_cast || (code >= IR_OP_eq && code <= IR_OP_ge))
+            widest = width_of(f, ir_in(f, o, code == IR_OP_store), widest);
+        if (ir_nout(f, o) && code != IR_OP_reduce)
+            widest = width_of(f, ir_out(f, o, 0), widest);
+    }
+    int lanes = c->vector_bytes / (widest ? widest : 4);
+    while (lanes > 1 && lanes / 2 >= extent)
+        lanes /= 2;
+    return lanes;
+}
+
+/* does an element depend on its row-major index only, through buffers? then all dimensions are one */
+static bool is_flat(const kern *k, ir_val v, int step, int depth)
+{
+    const ir_func *f = k->f;
+    const plan_val *x = &k->p->v[v.id];
+    ir_op o = ir_def(f, v);
+    if (ir_type_rank(f->m, ir_vtype(f, v)) == 0 || x->cls == VC_CARRIED)
+        return true;
+    if (x->cls == VC_DATA)
+        return x->step != step || (ir_info(f, o)->flags & ELT) || ir_op_code(f, o) == IR_OP_map;
+    if (x->cls != VC_SYM || depth > 12)
+        return false;
+    ir_code code = ir_op_code(f, o);
+    if (code == IR_OP_const || code == IR_OP_splat || code == IR_OP_undef)
+        return true;
+    if (!(ir_info(f, o)->flags & ELT))
+        return false;
+    for (uint32_t i = 0; i < ir_nin(f, o); i++)
+        if (!is_flat(k, ir_in(f, o, i), step, depth + 1))
+            return false;
+    return true;
+}
+
+static bool may_flatten(const kern *k, const body *b, int step)
+{
+    const ir_func *f = k->f;
+    if (!b->s) {
+        int64_t stride = 1;
+        for (int d = b->rank - 1; d >= 0; d--) {
+            if (b->shape[d] > 1 && b->stride[d] != stride)
+                return false;
+            stride *= b->shape[d];
+        }
+        return is_flat(k, b->v, -1, 0);
+    }
+    for (uint32_t i = 0; i < b->s->items.n; i++) {
+        ir_op o = b->s->items.at[i];
+        ir_code code = ir_op_code(f, o);
+        if (code == IR_OP_reduce || (ir_info(f, o)->flags & (READ | WRITE)))
+            return false;
+        for (uint32_t q = 0; q < ir_nin(f, o); q++)
+            if (!is_flat(k, ir_in(f, o, q), step, 0))
+                return false;
+    }
+    return true;
+}
+
+static bool reduces_vector(const kern *k, const body *b, ir_op o)
+{
+    return ir_op_code(k->f, o) == IR_OP_reduce && ir_int(k->f, o, KEY_axis, 0) == b->vdim;
+}
+
+static void choose(kern *k, body *b, int step)
+{
+    nest *n = &b->n;
+    b->vdim = -1;
+    for (int d = 0; d < b->rank; d++)
+        if (b->shape[d] > 1)
+            b->vdim = d;
+    if (b->vdim < 0)
+        b->vdim = b->rank - 1;
+    n->extent = b->shape[b->vdim];
+    bool flat = may_flatten(k, b, step);
+    for (int d = 0; d < b->vdim; d++) {
+        if (b->shape[d] == 1)
+            continue;
+        if (flat)
+            n->extent *= b->shape[d];
+        else
+            b->dim[b->nouter++] = d;
+    }
+    n->lanes = lanes_for(b, k->c, k->f, n->extent);
+    bool reduces = false;
+    for (uint32_t i = 0; b->s && i < b->s->items.n; i++) {
+        reduces |= reduces_vector(k, b, b->s->items.at[i]);
+        b->may_stream |= ir_op_code(k->f, b->s->items.at[i]) == IR_OP_store;
+    }
+    uint32_t size = b->s ? b->s->items.n : 1;
+    b->unroll = reduces ? MAX_UNROLL : size <= 24 ? 2 : 1;
+    b->may_stream &= !reduces;
+    while (b->unroll > 1 && b->unroll * n->lanes > n->extent)
+        b->unroll /= 2;
+}
+
+static void open_loops(kern *k, body *b, int step)
+{
+    cg *c = k->c;
+    nest *n = &b->n;
+    n->step = step;
+    n->inner = b->nouter;
+    n->nblocks = b->nouter + 2;
+    coords own = {.rank = b->rank};
+    for (int d = 0; d < b->rank; d++)
+        own.at[d] = lv_const(n, 0);
+    for (int l = 0; l < b->nouter; l++) {
+        b->head[l] = cg_block(c, "row");
+        cg_at(c, b->head[l]);
+        b->i[l] = LLVMBuildPhi(c->b, c->i64, "i");
+        n->block[l + 1] = b->head[l];
+        own.at[b->dim[l]] = lv_uni(b->i[l], l);
+    }
+    own.at[b->vdim] = (lv){.v = cg_i64(c, 0), .k = 1, .form = LV_LIN, .level = -1};
+    n->sets.at[0] = own;
+}
+
+/* ---- one chunk ---- */
+static void put_in_buffer(kern *k, body *b, ir_val v)
+{
+    nest *n = &b->n;
+    cg *c = k->c;
+    const plan_val *x = &k->p->v[v.id];
+    dtype d = ir_type_dt(k->f->m, ir_vtype(k->f, v));
+    lv lin = linear_index(n, &n->sets.at[0], b->shape);
+    lval y = lv_vec(n, ev(n, v, 0));
+    nest_enter(n, n->inner);
+    buffer_write(n, buffer_address(k, x->buffer), cg_mem(c, d), lin, to_memory(c, y, d));
+    nest_leave(n, n->inner);
+}
+
+static void map_item(kern *k, nest *n, ir_op o)
+{
+    const ir_func *f = k->f;
+    lval in[16], out[16];
+    uint32_t nin = ir_nin(f, o), nout = ir_nout(f, o);
+    if (nin > COUNTOF(in) || nout > COUNTOF(out))
+        bug("map of %u operands", nin);
+    for (uint32_t i = 0; i < nin; i++)
+        in[i] = lv_vec(n, ev(n, ir_in(f, o, i), 0));
+    region_prepare(k, ir_op_region(f, o, 0));
+    nest_enter(n, n->inner);
+    region_eval_lanes(k, ir_op_region(f, o, 0), in, nin, n->lanes, out, nout);
+    nest_leave(n, n->inner);
+    for (uint32_t i = 0; i < nout; i++)
+        memo_set(n, ir_out(f, o, i), 0, (lv){.v = out[i], .form = LV_VEC, .level = (int8_t)n->inner});
+}
+
+static void reduce_item(kern *k, body *b, ir_op o, int slot)
+{
+    nest *n = &b->n;
+    cg *c = k->c;
+    if (!reduces_vector(k, b, o)) {
+        reduce_along(n, o, b->rank, b->shape);
+        return;
+    }
+    accum *r = NULL;
+    for (uint32_t i = 0; i < b->red.n; i++)
+        if (b->red.at[i].o.id == o.id)
+            r = &b->red.at[i];
+    lval x = lv_vec(n, ev(n, ir_in(k->f, o, 0), 0));
+    nest_enter(n, n->inner);
+    if (n->hole)
+        x = cg_sel(c, n->hole, x, accum_identity(k, r, n->lanes));
+    r->acc[slot] = accum_combine(k, r, r->acc[slot], x, n->lanes);
+    nest_leave(n, n->inner);
+}
+
+static void copy_chunk(kern *k, body *b)
+{
+    nest *n = &b->n;
+    cg *c = k->c;
+    dtype from = ir_type_dt(k->f->m, ir_vtype(k->f, b->v));
+    lval x = lv_vec(n, ev(n, b->v, 0));
+    nest_enter(n, n->inner);
+    if (from != DT_NONE)
+        x = cg_cast(c, x, from, b->to, false, n->lanes);
+    x = to_memory(c, x, b->to);
+    nest_leave(n, n->inner);
+    lv lin = lv_const(n, b->off);
+    for (int d = 0; d < b->rank; d++)
+        if (b->shape[d] > 1)
+            lin = lv_add(n, lin, lv_scale(n, n->sets.at[0].at[d], b->stride[d]));
+    nest_enter(n, n->inner);
+    buffer_write(n, b->base, cg_mem(c, b->to), lin, x);
+    nest_leave(n, n->inner);
+}
+
+static void chunk(kern *k, body *b, int slot)
+{
+    nest *n = &b->n;
+    const ir_func *f = k->f;
+    map_clear(&n->inner_memo);
+    if (!b->s) {
+        copy_chunk(k, b);
+        return;
+    }
+    for (uint32_t i = 0; i < b->s->items.n; i++) {
+        ir_op o = b->s->items.at[i];
+        switch (ir_op_code(f, o)) {
+        case IR_OP_load: memo_set(n, ir_out(f, o, 0), 0, mem_load(n, o)); break;
+        case IR_OP_store: mem_store(n, o); break;
+        case IR_OP_atomic_rmw:
+        case IR_OP_atomic_cas: memo_set(n, ir_out(f, o, 0), 0, mem_atomic(n, o)); break;
+        case IR_OP_map: map_item(k, n, o); break;
+        case IR_OP_reduce: reduce_item(k, b, o, slot); break;
+        default: ev(n, ir_out(f, o, 0), 0); break;
+        }
+    }
+    for (uint32_t i = 0; i < b->s->items.n; i++) {
+        ir_op o = b->s->items.at[i];
+        for (uint32_t q = 0; q < ir_nout(f, o) && ir_op_code(f, o) != IR_OP_reduce; q++)
+            if (k->p->v[ir_out(f, o, q).id].buffer >= 0)
+                put_in_buffer(k, b, ir_out(f, o, q));
+    }
+}
+
+/* ---- the vector loop ---- */
+static void make_phis(kern *k, body *b, vloop *v, const char *name)
+{
+    cg *c = k->c;
+    nest *n = &b->n;
+    v->head = cg_block(c, name);
+    cg_at(c, v->head);
+    v->j = LLVMBuildPhi(c->b, c->i64, "j");
+    for (uint32_t i = 0; i < b->red.n; i++)
+        for (int u = 0; u < b->unroll; u++) {
+            lty t = LLVMTypeOf(accum_identity(k, &b->red.at[i], n->lanes));
+            v->phi[i][u] = b->red.at[i].acc[u] = LLVMBuildPhi(c->b, t, "");
+        }
+    n->block[n->inner + 1] = v->head;
+}
+
+static void rotate(accum *r, int unroll)
+{
+    lval first = r->acc[0];
+    for (int u = 1; u < unroll; u++)
+        r->acc[u - 1] = r->acc[u];
+    r->acc[unroll - 1] = first;
+}
+
+static void close_phis(const body *b, vloop *v)
+{
+    for (uint32_t i = 0; i < b->red.n; i++)
+        for (int u = 0; u < b->unroll; u++)
+            LLVMAddIncoming(v->phi[i][u], (lval *)&b->red.at[i].acc[u], &v->last, 1);
+    LLVMAddIncoming(v->j, &v->next, &v->last, 1);
+}
+
+/* the main loop without its closing branch */
+static vloop main_loop(kern *k, body *b, bool streaming)
+{
+    cg *c = k->c;
+    nest *n = &b->n;
+    vloop v;
+    n->part = PART_MAIN;
+    n->hole = NULL;
+    n->streaming = streaming;
+    make_phis(k, b, &v, streaming ? "stream" : "main");
+    for (int u = 0; u < b->unroll; u++) {
+        nest_enter(n, n->inner);
+        n->j = u ? LLVMBuildAdd(c->b, v.j, cg_i64(c, u * n->lanes), "") : v.j;
+        chunk(k, b, u);
+    }
+    nest_enter(n, n->inner);
+    v.next = LLVMBuildAdd(c->b, v.j, cg_i64(c, b->unroll * n->lanes), "");
+    v.last = cg_here(c);
+    n->streaming = false;
+    return v;
+}
+
+static vloop tail_loop(kern *k, body *b)
+{
+    cg *c = k->c;
+    nest *n = &b->n;
+    vloop v;
+    n->part = PART_TAIL;
+    make_phis(k, b, &v, "tail");
+    n->j = v.j;
+    n->hole = NULL;
+    if (n->extent % n->lanes) {
+        lval left = LLVMBuildTrunc(c->b, LLVMBuildSub(c->b, cg_i64(c, n->extent), v.j, ""), c->i32, "");
+        n->hole = cg_icmp(c, LLVMIntSLT, cg_iota(c, c->i32, n->lanes, 0, 1), cg_splat(c, left, n->lanes));
+    }
+    chunk(k, b, 0);
+    for (uint32_t i = 0; i < b->red.n; i++)
+        rotate(&b->red.at[i], b->unroll);
+    nest_enter(n, n->inner);
+    v.next = LLVMBuildAdd(c->b, v.j, cg_i64(c, n->lanes), "");
+    v.last = cg_here(c);
+    close_phis(b, &v);
+    n->hole = NULL;
+    return v;
+}
+
+/* end of the main part, in the level before the vector loop */
+static lval main_end(kern *k, body *b)
+{
+    cg *c = k->c;
+    nest *n = &b->n;
+    int64_t group = (int64_t)b->unroll * n->lanes;
+    lval end = cg_i64(c, n->extent / group * group);
+    nest_enter(n, n->inner - 1);
+    if (n->limits.n) {
+        end = n->limits.at[0];
+        for (uint32_t i = 1; i < n->limits.n; i++)
+            end = cg_call2(c, CGI_smin, end, n->limits.at[i]);
+        end = LLVMBuildAnd(c->b, end, cg_i64(c, -group), "");
+    }
+    nest_leave(n, n->inner - 1);
+    return end;
+}
+
+static void finish_reductions(kern *k, body *b, vloop *merge, int rotated)
+{
+    nest *n = &b->n;
+    for (uint32_t i = 0; i < b->red.n; i++) {
+        accum *r = &b->red.at[i];
+        lval slots[MAX_UNROLL];
+        for (int u = 0; u < b->unroll; u++)
+            slots[u] = merge->phi[i][((u - rotated) % b->unroll + b->unroll) % b->unroll];
+        lval x = accum_finish(k, r, slots, b->unroll, n->lanes);
+        ir_val out = ir_out(k->f, r->o, 0);
+        if (ir_type_rank(k->f->m, ir_vtype(k->f, out)) == 0) {
+            k->scalar[out.id] = x;
+            continue;
+        }
+        coords at = n->sets.at[0];
+        const ir_type_info *t = ir_type_of(k->f->m, ir_vtype(k->f, out));
+        at.rank = t->rank;
+        memmove(at.at + b->vdim, at.at + b->vdim + 1, (size_t)(b->rank - 1 - b->vdim) * sizeof(lv));
+        lblock here = cg_here(k->c);
+        lv lin = linear_index(n, &at, t->shape);
+        cg_at(k->c, here);
+        lty mem = cg_mem(k->c, r->elt.to);
+        lval p = cg_gep(k->c, mem, buffer_address(k, k->p->v[out.id].buffer), lin.v);
+        cg_store(k->c, to_memory(k->c, x, r->elt.to), p, (unsigned)dt_bytes(r->elt.to));
+    }
+}
+
+/* merges the ways into `at`: each from block `from[i]` with index j[i] and accumulators of `ways[i]` (NULL: identities) */
+static void merge_in(kern *k, body *b, vloop *m, lblock from, lval j, const vloop *way, bool phis)
+{
+    nest *n = &b->n;
+    LLVMAddIncoming(m->j, &j, &from, 1);
+    for (uint32_t i = 0; i < b->red.n; i++)
+        for (int u = 0; u < b->unroll; u++) {
+            lval x = accum_identity(k, &b->red.at[i], n->lanes);
+            if (way && phis)
+                x = way->phi[i][u];
+            else if (way) /* the value that goes round the loop: the phi's second incoming */
+                x = LLVMGetIncomingValue(way->phi[i][u], 0);
+            LLVMAddIncoming(m->phi[i][u], &x, &from, 1);
+        }
+}
+
+static void branch_back(cg *c, const vloop *v, lval end, lblock exit)
+{
+    cg_at(c, v->last);
+    LLVMBuildCondBr(c->b, cg_icmp(c, LLVMIntSLT, v->next, end), v->head, exit);
+}
+
+/* builds the vector loop and leaves the builder where the row ends */
+static void vector_loops(kern *k, body *b)
+{
+    cg *c = k->c;
+    nest *n = &b->n;
+    int64_t group = (int64_t)b->unroll * n->lanes;
+    bool has_main = n->extent >= group, stream = has_main && b->may_stream && k->big;
+    vloop main = {0}, far = {0}, tail = {0}, mid = {0}, done = {0};
+    lval end = cg_i64(c, 0);
+    if (has_main) {
+        main = main_loop(k, b, false);
+        close_phis(b, &main);
+        end = main_end(k, b);
+    }
+    if (stream) {
+        uint32_t limits = n->limits.n;
+        far = main_loop(k, b, true);
+        close_phis(b, &far);
+        n->limits.n = limits;
+    }
+    bool has_tail = n->limits.n || !has_main || n->extent % group;
+    make_phis(k, b, &mid, "rest");
+    lblock mid_block = mid.head;
+    if (has_tail)
+        tail = tail_loop(k, b);
+    make_phis(k, b, &done, "done");
+    /* branches, from the last to the first */
+    if (has_tail) {
+        branch_back(c, &tail, cg_i64(c, n->extent), done.head);
+        merge_in(k, b, &done, tail.last, tail.next, &tail, false);
+        merge_in(k, b, &tail, mid_block, mid.j, &mid, true);
+    }
+    cg_at(c, mid_block);
+    if (has_tail && has_main)
+        LLVMBuildCondBr(c->b, cg_icmp(c, LLVMIntSLT, mid.j, cg_i64(c, n->extent)), tail.head, done.head);
+    else
+        LLVMBuildBr(c->b, has_tail ? tail.head : done.head);
+    if (has_main || !has_tail)
+        merge_in(k, b, &done, mid_block, mid.j, &mid, true);
+    cg_at(c, done.head);
+    int rotated = (int)((n->extent + n->lanes - 1) / n->lanes % b->unroll);
+    n->block[n->inner + 1] = done.head;
+    finish_reductions(k, b, &done, has_tail ? rotated : 0);
+    lblock row_end = cg_here(c);
+    /* into the loops */
+    nest_enter(n, n->inner - 1);
+    lval zero = cg_i64(c, 0), some = cg_icmp(c, LLVMIntSGT, end, zero);
+    lblock pre = cg_here(c);
+    if (stream) {
+        lval go = n->aligned.n ? k->big : cg_int(c->i1, 0);
+        for (uint32_t i = 0; i < n->aligned.n; i++)
+            go = LLVMBuildAnd(c->b, go, n->aligned.at[i], "");
+        lblock pick = cg_block(c, "pick");
+        LLVMBuildCondBr(c->b, some, pick, mid_block);
+        cg_at(c, pick);
+        LLVMBuildCondBr(c->b, go, far.head, main.head);
+        merge_in(k, b, &main, pick, zero, NULL, false);
+        merge_in(k, b, &far, pick, zero, NULL, false);
+        branch_back(c, &far, end, mid_block);
+        merge_in(k, b, &mid, far.last, far.next, &far, false);
+    } else if (has_main) {
+        LLVMBuildCondBr(c->b, some, main.head, mid_block);
+        merge_in(k, b, &main, pre, zero, NULL, false);
+    } else {
+        LLVMBuildBr(c->b, mid_block);
+    }
+    merge_in(k, b, &mid, pre, zero, NULL, false);
+    if (has_main) {
+        branch_back(c, &main, end, mid_block);
+        merge_in(k, b, &mid, main.last, main.next, &main, false);
+    }
+    cg_at(c, row_end);
+}
+
+static void close_loops(kern *k, body *b)
+{
+    cg *c = k->c;
+    nest *n = &b->n;
+    for (int l = b->nouter - 1; l >= 0; l--) {
+        lblock here = cg_here(c), exit = cg_block(c, "rows.done");
+        lval next = LLVMBuildAdd(c->b, b->i[l], cg_i64(c, 1), ""), zero = cg_i64(c, 0);
+        LLVMBuildCondBr(c->b, cg_icmp(c, LLVMIntSLT, next, cg_i64(c, b->shape[b->dim[l]])), b->head[l], exit);
+        lblock before = n->block[l];
+        cg_at(c, before);
+        LLVMBuildBr(c->b, b->head[l]);
+        LLVMAddIncoming(b->i[l], (lval[]){zero, next}, (lblock[]){before, here}, 2);
+        cg_at(c, exit);
+    }
+}
+
+static void run(kern *k, body *b, int step)
+{
+    nest *saved = k->n;
+    nest_straight(&b->n, k);
+    k->n = &b->n;
+    choose(k, b, step);
+    for (uint32_t i = 0; b->s && i < b->s->items.n; i++)
+        if (reduces_vector(k, b, b->s->items.at[i])) {
+            accum r;
+            accum_init(k, &r, b->s->items.at[i], b->n.lanes);
+            vec_push(k->a, &b->red, r);
+            if (b->red.n > COUNTOF(((vloop *)0)->phi))
+                bug("more than %zu reductions in a nest", COUNTOF(((vloop *)0)->phi));
+        }
+    open_loops(k, b, step);
+    vector_loops(k, b);
+    close_loops(k, b);
+    k->n = saved;
+    saved->block[0] = cg_here(k->c);
+}
+
+void nest_emit(kern *k, int step)
+{
+    const plan_step *s = &k->p->steps.at[step];
+    body *b = ARENA_NEW(k->a, body);
+    b->s = s;
+    b->rank = s->rank;
+    memcpy(b->shape, s->shape, sizeof b->shape);
+    nest_enter(k->n, -1);
+    run(k, b, step);
+}
+
+void nest_copy(kern *k, ir_val v, dtype to, lval base, const int64_t *stride, int64_t off)
+{
+    const ir_type_info *t = ir_type_of(k->f->m, ir_vtype(k->f, v));
+    body *b = ARENA_NEW(k->a, body);
+    b->rank = t->rank;
+    memcpy(b->shape, t->shape, sizeof b->shape);
+    b->v = v;
+    b->to = to;
+    b->base = base;
+    b->stride = stride;
+    b->off = off;
+    nest_enter(k->n, -1);
+    run(k, b, -1);
+}

@@ -1,0 +1,170 @@
+/* narrow.c: pass narrow: tiles of i64 values that fit are computed in 32 bits.
+ *
+ * A tile fits where its range proves it (always), or where it is boundable and the launch met the guards (opt->narrow; the guard
+ * function is added to the module, see guards.c). Fitting tiles made by arithmetic of fitting tiles get an i32 twin; comparisons,
+ * conversions and pointer offsets take the twin. The wide value stays as a cast of it, which goes when nothing uses it. Before
+ * that, an offset that is the sum of a uniform part and a rest is split: the uniform part moves the scalar pointer in 64 bits, so
+ * that what is left in the tile often needs no guard at all.
+ */
+#include "compiler/guards.h"
+#include "compiler/passes/rewrite.h"
+
+typedef struct narrow {
+    axis known;
+    bool *boundable;
+    bool guarded;
+    ir_val *twin; /* by old value id */
+} narrow;
+
+static bool is_i64_tile(const ir_func *f, ir_val v)
+{
+    ir_type t = ir_vtype(f, v);
+    return ir_type_rank(f->m, t) && ir_type_dt(f->m, t) == DT_I64;
+}
+
+static bool fits(const narrow *n, const ir_func *f, ir_val v)
+{
+    const axis_info *i = &n->known.at[v.id];
+    if (ir_type_dt(f->m, ir_vtype(f, v)) != DT_I64)
+        return false;
+    return (i->known && i->lo >= INT32_MIN && i->hi <= INT32_MAX) || (n->guarded && n->boundable[v.id]);
+}
+
+/* the value in 32 bits: its twin, or a cast */
+static ir_val in_32(rw *r, ir_val old)
+{
+    const narrow *n = r->ctx;
+    return n->twin[old.id].id ? n->twin[old.id] : ir_cast(&r->b, ir_map_get(&r->map, old), DT_I32);
+}
+
+static bool narrows(ir_code code)
+{
+    switch ((int)code) {
+    case IR_OP_const:
+    case IR_OP_arange:
+    case IR_OP_splat:
+    case IR_OP_broadcast:
+    case IR_OP_reshape:
+    case IR_OP_permute:
+    case IR_OP_slice:
+    case IR_OP_add:
+    case IR_OP_sub:
+    case IR_OP_mul:
+    case IR_OP_div:
+    case IR_OP_rem:
+    case IR_OP_neg:
+    case IR_OP_min:
+    case IR_OP_max:
+    case IR_OP_select:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool make_twin(rw *r, ir_op o)
+{
+    narrow *n = r->ctx;
+    const ir_func *f = r->old;
+    if (ir_nout(f, o) != 1 || !narrows(ir_op_code(f, o)) || !is_i64_tile(f, ir_out(f, o, 0)) || !fits(n, f, ir_out(f, o, 0)))
+        return false;
+    uint32_t first = ir_op_code(f, o) == IR_OP_select ? 1 : 0;
+    ir_val in[3];
+    for (uint32_t i = first; i < ir_nin(f, o); i++)
+        if (!fits(n, f, ir_in(f, o, i)))
+            return false;
+    rw_begin(r, o);
+    ir_val v = ir_out(f, o, 0), twin;
+    ir_type t = ir_type_with_dt(f->m, ir_vtype(f, v), DT_I32);
+    int64_t c;
+    if (ir_op_code(f, o) == IR_OP_const) {
+        ir_const_int_of(f, v, &c);
+        twin = ir_const_i(&r->b, t, c);
+    } else {
+        const ir_op_data p = *ir_o(f, o);
+        ir_attr_pair attrs[4];
+        for (uint32_t i = 0; i < p.nin; i++)
+            in[i] = i < first ? rw_in(r, o, i) : in_32(r, ir_in(f, o, i));
+        for (uint32_t i = 0; i < p.nattr && i < COUNTOF(attrs); i++)
+            attrs[i] = (ir_attr_pair){(ir_key)f->pool.at[p.attrs + 2 * i], {f->pool.at[p.attrs + 2 * i + 1]}};
+        ir_emit(&r->b, &(ir_desc){.code = (ir_code)p.code, .in = in, .nin = p.nin, .types = &t, .nout = 1, .attrs = attrs, .nattr = p.nattr}, &twin);
+    }
+    n->twin[v.id] = twin;
+    rw_set(r, o, 0, ir_cast(&r->b, twin, DT_I64));
+    return true;
+}
+
+static bool take_twins(rw *r, ir_op o)
+{
+    const narrow *n = r->ctx;
+    const ir_func *f = r->old;
+    ir_code code = ir_op_code(f, o);
+    if (code >= IR_OP_eq && code <= IR_OP_ge) {
+        ir_val x = ir_in(f, o, 0), y = ir_in(f, o, 1);
+        if (!is_i64_tile(f, x) || !fits(n, f, x) || !fits(n, f, y))
+            return false;
+        rw_begin(r, o);
+        rw_set(r, o, 0, ir_cmp(&r->b, code, in_32(r, x), in_32(r, y)));
+        return true;
+    }
+    if (code == IR_OP_cast && n->twin[ir_in(f, o, 0).id].id) {
+        dtype to = ir_type_dt(f->m, ir_vtype(f, ir_out(f, o, 0)));
+        if (ir_int(f, o, KEY_rtz, 0))
+            return false;
+        rw_begin(r, o);
+        rw_set(r, o, 0, ir_cast(&r->b, n->twin[ir_in(f, o, 0).id], to));
+        return true;
+    }
+    if (code == IR_OP_ptr_add && is_i64_tile(f, ir_in(f, o, 1)) && fits(n, f, ir_in(f, o, 1))) {
+        rw_begin(r, o);
+        rw_set(r, o, 0, ir_ptr_add(&r->b, rw_in(r, o, 0), in_32(r, ir_in(f, o, 1))));
+        return true;
+    }
+    return false;
+}
+
+static bool visit(rw *r, ir_op o)
+{
+    return make_twin(r, o) || take_twins(r, o);
+}
+
+/* ---- splitting offsets ---- */
+static bool split(rw *r, ir_op o)
+{
+    if (ir_op_code(r->old, o) != IR_OP_ptr_add)
+        return false;
+    ir_val p = rw_in(r, o, 0), off = rw_in(r, o, 1);
+    ir_op base = ir_def(r->f, p), sum = ir_def(r->f, off);
+    if (!base.id || ir_op_code(r->f, base) != IR_OP_splat || !sum.id || ir_op_code(r->f, sum) != IR_OP_add)
+        return false;
+    for (uint32_t i = 0; i < 2; i++) {
+        ir_op u = ir_def(r->f, ir_in(r->f, sum, i));
+        if (!u.id || ir_op_code(r->f, u) != IR_OP_splat)
+            continue;
+        const ir_type_info *t = ir_type_of(r->f->m, ir_vtype(r->f, p));
+        int rank = t->rank;
+        int64_t shape[IR_MAX_RANK];
+        for (int d = 0; d < rank; d++)
+            shape[d] = t->shape[d];
+        rw_begin(r, o);
+        ir_val rest = ir_in(r->f, sum, 1 - i);
+        ir_val moved = ir_ptr_add(&r->b, ir_in(r->f, base, 0), ir_in(r->f, u, 0));
+        rw_set(r, o, 0, ir_ptr_add(&r->b, ir_splat(&r->b, moved, rank, shape), rest));
+        return true;
+    }
+    return false;
+}
+
+ir_func *pass_narrow(pass_ctx *c, ir_func *f)
+{
+    narrow n = {0};
+    rw r;
+    rw_init(&r, c, f, split, NULL);
+    f = rw_run(&r);
+    n.known = axis_build(c->scratch, f, c->opt);
+    n.boundable = guards_boundable(c->scratch, f);
+    n.twin = ARENA_ARRAY(c->scratch, ir_val, f->vals.n);
+    n.guarded = c->opt->narrow && f->kind == FUNC_KERNEL && axis_guards(c, f, NULL) != NULL;
+    rw_init(&r, c, f, visit, &n);
+    return rw_run(&r);
+}
