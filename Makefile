@@ -1,29 +1,39 @@
-# Makefile: see `make help`. build/<variant>/ mirrors the tree; generated sources live there too, never in git.
-B       ?= build/release
-CC      ?= gcc
-LLVM    ?= llvm-config-22
-CCACHE  := $(shell command -v ccache 2>/dev/null)
-OPT     ?= -O2 -g
-WARN    := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror=switch
-CFLAGS  += -std=c17 -D_GNU_SOURCE $(OPT) $(WARN) -fPIC -I. -I$(B) -I$(B)/frontend -MMD -MP $(SAN) $(TESTDEFS)
-LDFLAGS += $(SAN)
-LLVM_CFLAGS := $(shell $(LLVM) --cflags 2>/dev/null | tr ' ' '\n' | grep '^-I')
-LLVM_LIBS   := $(shell $(LLVM) --link-shared --libs 2>/dev/null) $(shell $(LLVM) --ldflags 2>/dev/null)
-LIBS     = -lffi -lm -ldl -lpthread
+# Makefile: `make help` lists the targets. build/<variant>/ mirrors the tree; generated sources live there too, never in git.
+B        ?= build/release
+CC       := gcc
+OPT      ?= -O2 -g
+CCACHE   := $(shell command -v ccache 2>/dev/null)
+LLVM     := $(firstword $(shell command -v llvm-config-22 llvm-config 2>/dev/null) llvm-config-22)
+PREFIX   ?= /usr/local
+VERSION  := 0.1.0
+SOVERSION := 0
 
-objs = $(patsubst %.c,$(B)/%.o,$(wildcard $(1)))
+WARN     := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror=switch
+CFLAGS   += -std=c17 -D_GNU_SOURCE -DTILE_VERSION='"$(VERSION)"' $(OPT) $(WARN) -fPIC -I. -I$(B) -I$(B)/frontend -MMD -MP $(SAN) $(DEFS)
+GENFLAGS := -Wno-conversion -Wno-shadow -Wno-missing-prototypes -Wno-unused-function -Wno-unused-but-set-variable
+LLVM_INC := -isystem $(shell $(LLVM) --includedir 2>/dev/null)
+LLVM_LD  := $(shell $(LLVM) --link-shared --ldflags --libs 2>/dev/null)
+LIBS     := -lffi -lm -ldl -lpthread
+say       = $(if $(V),,@echo '  $(1) $(2)';)
+
+# ---- rooms: each a static library; includes point from right to left only (tools/layers.awk) ----
+objs      = $(patsubst %.c,$(B)/%.o,$(wildcard $(1)))
 BASE     := $(call objs,base/*.c)
 COMPILER := $(call objs,compiler/*.c compiler/passes/*.c)
-FRONTEND := $(call objs,frontend/*.c) $(if $(wildcard frontend/lexer.l),$(B)/frontend/lexer.o) $(if $(wildcard frontend/parser.y),$(B)/frontend/parser.o) $(B)/gen/std_tile.o
+FRONTEND := $(call objs,frontend/*.c) $(B)/frontend/lexer.o $(B)/frontend/parser.o $(B)/gen/std_tile.o
 BACKENDS := $(call objs,backends/*.c backends/*/*.c)
 RUNTIME  := $(call objs,runtime/*.c)
-ROOMS    := $(B)/libruntime.a $(B)/libbackends.a $(B)/libfrontend.a $(B)/libcompiler.a $(B)/libbase.a
-LINK      = -Wl,--start-group $(ROOMS) -Wl,--end-group $(LLVM_LIBS) $(LIBS)
+ROOMS    := $(foreach r,runtime backends frontend compiler base,$(B)/lib$(r).a)
+LINK      = $(LDFLAGS) $(SAN) -Wl,--start-group $(ROOMS) -Wl,--end-group $(LLVM_LD) $(LIBS)
 
-TESTS := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
-TOOLS := $(if $(wildcard tools/tilec*.c),$(B)/tilec) $(patsubst tools/%.c,$(B)/%,$(filter-out tools/tilec%.c,$(wildcard tools/*.c)))
+TOOLS    := $(B)/tilec $(patsubst tools/%.c,$(B)/%,$(filter-out tools/tilec%.c,$(wildcard tools/*.c)))
+UNITS    := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
+EXAMPLES := $(patsubst examples/%.c,$(B)/examples/%,$(wildcard examples/*/*.c))
+FUZZERS  := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+STD      := $(sort $(wildcard kernels/std/*.tile))
 
-all: $(ROOMS) $(TOOLS) $(if $(wildcard tests/runner/*.c),$(B)/test-runner) $(if $(wildcard tests/run/*.c),$(B)/run-tests)
+all: $(ROOMS) $(TOOLS) $(EXAMPLES)
+tests: all $(B)/test-runner $(B)/run-tests $(UNITS)
 
 $(B)/libbase.a: $(BASE)
 $(B)/libcompiler.a: $(COMPILER)
@@ -31,44 +41,110 @@ $(B)/libfrontend.a: $(FRONTEND)
 $(B)/libbackends.a: $(BACKENDS)
 $(B)/libruntime.a: $(RUNTIME)
 $(B)/lib%.a:
-	@rm -f $@
-	ar rcs $@ $^
+	$(call say,ar,$@)rm -f $@ && ar rcs $@ $^
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CCACHE) $(CC) $(CFLAGS) $(if $(filter backends/%,$<),$(LLVM_CFLAGS)) -c $< -o $@
+	$(call say,cc,$<)$(CCACHE) $(CC) $(CFLAGS) $(if $(filter backends/% tests/unit/%,$<),$(LLVM_INC)) $(if $(filter examples/%,$<),-Iruntime) -c $< -o $@
 $(B)/%.o: $(B)/%.c
 	@mkdir -p $(@D)
-	$(CCACHE) $(CC) $(CFLAGS) -Wno-conversion -Wno-shadow -Wno-missing-prototypes -Wno-unused-function -Wno-unused-but-set-variable -c $< -o $@
+	$(call say,cc,$<)$(CCACHE) $(CC) $(CFLAGS) $(GENFLAGS) -c $< -o $@
 $(B)/frontend/parser.c $(B)/frontend/parser.h &: frontend/parser.y
 	@mkdir -p $(@D)
-	bison -Wall -o $(B)/frontend/parser.c --header=$(B)/frontend/parser.h $<
+	$(call say,bison,$<)bison -Wall -Werror=conflicts-sr -Werror=conflicts-rr -o $(B)/frontend/parser.c --header=$(B)/frontend/parser.h $<
 $(B)/frontend/lexer.c: frontend/lexer.l $(B)/frontend/parser.h
+	$(call say,flex,$<)flex -o $@ $<
+$(call objs,frontend/*.c) $(B)/frontend/lexer.o: | $(B)/frontend/parser.h
+$(B)/gen/std_tile.c: $(STD) tools/embed.sh
 	@mkdir -p $(@D)
-	flex -o $@ $<
-$(call objs,frontend/*.c) $(B)/frontend/lexer.o: | $(if $(wildcard frontend/parser.y),$(B)/frontend/parser.h)
-$(B)/gen/std_tile.c: $(wildcard kernels/std/*.tile) tools/embed.sh
-	@mkdir -p $(@D)
-	sh tools/embed.sh $(wildcard kernels/std/*.tile) > $@
+	$(call say,embed,kernels/std)sh tools/embed.sh $(STD) > $@
 
 $(B)/tilec: $(call objs,tools/tilec*.c) $(ROOMS)
-	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LINK)
 $(B)/test-runner: $(call objs,tests/runner/*.c) $(ROOMS)
-	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LINK)
 $(B)/run-tests: $(call objs,tests/run/*.c) $(ROOMS)
-	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LINK)
+$(B)/tilec $(B)/test-runner $(B)/run-tests:
+	$(call say,ld,$@)$(CC) -o $@ $(filter %.o,$^) $(LINK)
 $(B)/unit/%: $(B)/tests/unit/%.o $(ROOMS)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $< $(LINK) -lcheck -lsubunit -lrt
-$(call objs,examples/*/*.c): CFLAGS += -Iruntime
-$(B)/add: $(B)/examples/add/add.o $(ROOMS)
-	$(CC) $(LDFLAGS) -o $@ $< $(LINK)
+	$(call say,ld,$@)$(CC) -o $@ $< $(LINK) -lcheck -lsubunit -lrt -lm
+$(B)/examples/%: $(B)/examples/%.o $(ROOMS)
+	@mkdir -p $(@D)
+	$(call say,ld,$@)$(CC) -o $@ $< $(LINK)
 $(B)/%: $(B)/tools/%.o $(ROOMS)
-	$(CC) $(LDFLAGS) -o $@ $< $(LINK)
+	$(call say,ld,$@)$(CC) -o $@ $< $(LINK)
 
-units: $(TESTS)
+# ---- what users run ----
+demo: deps
+	@$(MAKE) --no-print-directory -s all
+	@$(B)/examples/add/add cpu examples/add/add.tile
+test: deps
+	@$(MAKE) --no-print-directory -s tests B=build/test DEFS=-DTILE_TEST_ALLOC
+	@B=build/test sh tests/all.sh
+deps:
+	@sh tools/deps.sh
+
+# ---- the suite under sanitizers: all of it for address and undefined; the pool, launches and run tests for threads ----
+asan ubsan tsan: deps
+asan: SANFLAGS := -fsanitize=address -fno-omit-frame-pointer
+ubsan: SANFLAGS := -fsanitize=undefined -fno-sanitize-recover=all
+tsan: SANFLAGS := -fsanitize=thread
+asan ubsan tsan:
+	@$(MAKE) --no-print-directory -s tests B=build/$@ OPT='-O1 -g' SAN='$(SANFLAGS)' DEFS=-DTILE_TEST_ALLOC
+	@B=build/$@ VARIANT=$@ sh tests/all.sh
+fuzz: deps
+	@FUZZ_SECONDS=$${FUZZ_SECONDS:-60} sh tools/fuzz.sh $(FUZZERS)
+cover: deps
+	@$(MAKE) --no-print-directory -s tests B=build/cover OPT='-O0 -g' SAN=--coverage DEFS=-DTILE_TEST_ALLOC
+	@B=build/cover sh tools/cover.sh
+bench: all
+	@$(B)/tile-bench
+
+# ---- one file with LLVM inside: needs libc and libm only ----
+LLVM_STATIC = $(shell $(LLVM) --link-static --libs x86codegen x86asmparser x86desc x86info passes orcjit irreader)
+static: $(B)/tilec-static
+$(B)/tilec-static: $(call objs,tools/tilec*.c) $(ROOMS)
+	$(call say,ld,$@)g++ -o $@ $(filter %.o,$^) -Wl,--gc-sections -Wl,--start-group $(ROOMS) $(LLVM_STATIC) -Wl,--end-group \
+	    -static-libstdc++ -static-libgcc -L$(shell $(LLVM) --libdir) -l:libffi.a -l:libz.a -l:libzstd.a -lm -ldl -lpthread -s
+	@ls -l $@ | awk '{printf "%s: %.1f MB\n", $$9, $$5 / 1e6}'
+
+# ---- docs made from the tables, style, lint ----
+docs: $(B)/gen_docs
+	$(B)/gen_docs docs/ir.head.md docs/ir.md
+SOURCES = $(shell git ls-files '*.c' '*.h')
+fmt:
+	clang-format -i $(SOURCES)
+lint:
+	@sh tools/lint.sh $(SOURCES)
+
+# ---- install ----
+$(B)/libtile.so.$(VERSION): $(ROOMS) tools/libtile.map
+	$(call say,ld,$@)$(CC) -shared -o $@ -Wl,-soname,libtile.so.$(SOVERSION) -Wl,--version-script=tools/libtile.map \
+	    -Wl,--whole-archive $(B)/libruntime.a -Wl,--no-whole-archive $(LINK)
+$(B)/libtile.a: $(BASE) $(COMPILER) $(FRONTEND) $(BACKENDS) $(RUNTIME)
+	$(call say,ar,$@)rm -f $@ && ar rcsP $@ $^
+install: all $(B)/libtile.so.$(VERSION) $(B)/libtile.a
+	@DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' B='$(B)' VERSION=$(VERSION) SOVERSION=$(SOVERSION) LLVM_LD='$(LLVM_LD)' sh tools/install.sh
+
 clean:
 	rm -rf build
+help:
+	@sed -n 's/^#: //p' Makefile
+#: make              build all: libraries, tilec, tools, examples (build/release)
+#: make demo         install what is missing, build, run examples/add
+#: make test         install what is missing, build, run every test; the last line counts passed, failed, skipped
+#: make deps         install the packages this needs (Debian 12 or later)
+#: make asan, ubsan, tsan     the tests under a sanitizer
+#: make fuzz         each fuzzer for FUZZ_SECONDS (60) seconds, corpora in tests/fuzz/corpus
+#: make cover        line coverage of the front end and the compiler by the tests
+#: make bench        figures as JSON lines
+#: make static       build/release/tilec-static: one file, LLVM inside
+#: make docs         docs made from tables
+#: make fmt, lint    clang-format; clang-tidy and cppcheck
+#: make install      to PREFIX (/usr/local), below DESTDIR
+#: make clean        remove build/
+#: V=1 shows commands, B=DIR builds elsewhere
+
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
-.PHONY: all units clean
+.PHONY: all tests demo test deps asan ubsan tsan fuzz cover bench static docs fmt lint install clean help
 .SECONDARY:
+.DELETE_ON_ERROR:

@@ -166,6 +166,53 @@ static bool fold_same(ir_builder *b, const ir_desc *d, dtype dt, ir_val *out)
     }
 }
 
+static bool is_compare(ir_code code)
+{
+    return code >= IR_OP_eq && code <= IR_OP_ge;
+}
+
+/* the comparison that says the same with its operands exchanged */
+static ir_code exchanged(ir_code code)
+{
+    switch ((int)code) {
+    case IR_OP_lt: return IR_OP_gt;
+    case IR_OP_le: return IR_OP_ge;
+    case IR_OP_gt: return IR_OP_lt;
+    case IR_OP_ge: return IR_OP_le;
+    default: return code;
+    }
+}
+
+/* the comparison that holds where this one doesn't, with no NaN about */
+static ir_code opposite(ir_code code)
+{
+    switch ((int)code) {
+    case IR_OP_eq: return IR_OP_ne;
+    case IR_OP_ne: return IR_OP_eq;
+    case IR_OP_lt: return IR_OP_ge;
+    case IR_OP_le: return IR_OP_gt;
+    case IR_OP_gt: return IR_OP_le;
+    default: return IR_OP_lt;
+    }
+}
+
+/* a bool against a constant, and an integer made of a bool against 0 */
+static bool fold_truth(ir_builder *b, const ir_desc *d, dtype dt, uint64_t y, ir_val *out)
+{
+    if (d->code != IR_OP_eq && d->code != IR_OP_ne)
+        return false;
+    ir_val x = d->in[0];
+    if (dt_is_int(dt) && y == 0) {
+        ir_op c = def_is(b, x, IR_OP_cast);
+        if (!c.id || ir_type_dt(b->m, ir_vtype(b->f, ir_in(b->f, c, 0))) != DT_BOOL)
+            return false;
+        x = ir_in(b->f, c, 0);
+    } else if (dt != DT_BOOL) {
+        return false;
+    }
+    return give(out, (y != 0) == (d->code == IR_OP_eq) ? x : ir_un(b, IR_OP_not, x));
+}
+
 static bool fold_two(ir_builder *b, const ir_desc *d, ir_val *out)
 {
     dtype dt = ir_type_dt(b->m, ir_vtype(b->f, d->in[0]));
@@ -173,15 +220,18 @@ static bool fold_two(ir_builder *b, const ir_desc *d, ir_val *out)
     if (same_val(d->in[0], d->in[1]) && fold_same(b, d, dt, out))
         return true;
     bool right = ir_const_of(b->f, d->in[1], &y);
-    if (!right && (ir_ops[d->code].flags & COMM) && ir_const_of(b->f, d->in[0], &x)) {
+    if (!right && ((ir_ops[d->code].flags & COMM) || is_compare(d->code)) && ir_const_of(b->f, d->in[0], &x)) {
         ir_val swapped[] = {d->in[1], d->in[0]};
         ir_desc s = *d;
         s.in = swapped;
+        s.code = exchanged(d->code);
         ir_emit(b, &s, out);
         return true;
     }
     if (!right || dt == DT_NONE)
         return false;
+    if (is_compare(d->code))
+        return fold_truth(b, d, dt, y, out);
     return dt_is_any_float(dt) ? fold_right_float(d, dt, y, out) : fold_right_int(b, d, dt, y, out);
 }
 
@@ -189,10 +239,16 @@ static bool fold_one(ir_builder *b, const ir_desc *d, ir_val *out)
 {
     if (d->code != IR_OP_neg && d->code != IR_OP_not && d->code != IR_OP_abs)
         return false;
-    ir_op o = def_is(b, d->in[0], d->code);
-    if (!o.id)
+    ir_op o = ir_def(b->f, d->in[0]);
+    ir_code code = o.id ? ir_op_code(b->f, o) : IR_NOP;
+    if (code == d->code)
+        return give(out, code == IR_OP_abs ? d->in[0] : ir_in(b->f, o, 0));
+    if (d->code != IR_OP_not || !is_compare(code))
         return false;
-    return give(out, d->code == IR_OP_abs ? d->in[0] : ir_in(b->f, o, 0));
+    ir_val x = ir_in(b->f, o, 0), y = ir_in(b->f, o, 1);
+    if (code != IR_OP_eq && code != IR_OP_ne && dt_is_any_float(ir_type_dt(b->m, ir_vtype(b->f, x))))
+        return false;
+    return give(out, ir_cmp(b, opposite(code), x, y));
 }
 
 /* ---- select ---- */
@@ -201,8 +257,10 @@ static bool fold_select(ir_builder *b, const ir_desc *d, ir_val *out)
     uint64_t c, x, y;
     if (ir_const_of(b->f, d->in[0], &c))
         return give(out, d->in[c ? 1 : 2]);
-    if (same_val(d->in[1], d->in[2]))
+    if (same_val(d->in[1], d->in[2]) || def_is(b, d->in[2], IR_OP_undef).id)
         return give(out, d->in[1]);
+    if (def_is(b, d->in[1], IR_OP_undef).id)
+        return give(out, d->in[2]);
     if (d->types[0].id == ir_vtype(b->f, d->in[0]).id && ir_const_of(b->f, d->in[1], &x) && ir_const_of(b->f, d->in[2], &y))
         return give(out, x ? d->in[0] : ir_un(b, IR_OP_not, d->in[0]));
     ir_op n = def_is(b, d->in[0], IR_OP_not);
@@ -235,11 +293,14 @@ static bool fold_cast(ir_builder *b, const ir_desc *d, ir_val *out)
         return false;
     ir_val x = ir_in(b->f, o, 0);
     dtype from = ir_type_dt(b->m, ir_vtype(b->f, x));
-    if (!holds(from, mid) || dt_is_any_float(from) != dt_is_any_float(to))
+    if (from == DT_BOOL && to == DT_BOOL)
+        return give(out, x);
+    bool cut = dt_is_int(from) && dt_is_int(mid) && dt_is_int(to) && dt_bits(to) <= dt_bits(mid); /* only low bits are left */
+    if (!cut && (!holds(from, mid) || dt_is_any_float(from) != dt_is_any_float(to)))
         return false;
     if (from == to)
         return give(out, x);
-    if (to == DT_BOOL)
+    if (to == DT_BOOL || (dt_is_any_float(from) && !holds(from, to)))
         return false;
     ir_desc s = *d;
     s.in = &x;

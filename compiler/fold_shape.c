@@ -84,6 +84,27 @@ static bool fold_extract(ir_builder *b, const ir_desc *d, ir_val *out)
     return false;
 }
 
+/* a slice of a slice, and of a range */
+static bool fold_slice(ir_builder *b, const ir_desc *d, ir_val *out)
+{
+    uint32_t n, k;
+    const int64_t *starts = ints_of(b, d, KEY_starts, &n);
+    ir_op o = ir_def(b->f, d->in[0]);
+    if (!o.id || n > IR_MAX_RANK)
+        return false;
+    if (ir_op_code(b->f, o) == IR_OP_arange)
+        return give(out, ir_emit1a(b, IR_OP_arange, d->types[0], NULL, 0, KEY_start,
+                                   ir_attr_int(b->m, ir_int(b->f, o, KEY_start, 0) + starts[0])));
+    if (ir_op_code(b->f, o) != IR_OP_slice)
+        return false;
+    const int64_t *first = ir_ints(b->f, o, KEY_starts, &k);
+    int64_t both[IR_MAX_RANK];
+    for (uint32_t i = 0; i < n; i++)
+        both[i] = first[i] + starts[i];
+    ir_val x = ir_in(b->f, o, 0);
+    return give(out, ir_emit1a(b, IR_OP_slice, d->types[0], &x, 1, KEY_starts, ir_attr_ints(b->m, both, n)));
+}
+
 bool fold_shape(ir_builder *b, const ir_desc *d, ir_val *out)
 {
     if (d->code != IR_OP_splat && d->types[0].id == ir_vtype(b->f, d->in[0]).id && d->code != IR_OP_permute &&
@@ -101,6 +122,8 @@ bool fold_shape(ir_builder *b, const ir_desc *d, ir_val *out)
         return fold_reshape(b, d, out);
     case IR_OP_permute:
         return fold_permute(b, d, out);
+    case IR_OP_slice:
+        return fold_slice(b, d, out);
     case IR_OP_extract:
         return fold_extract(b, d, out);
     case IR_OP_split: {

@@ -5,6 +5,11 @@
  * value are then expressions over the launch, found by interval arithmetic. The guard function of a kernel (FUNC_HOST, the
  * kernel's parameters, one i64 result) evaluates them in f64, which can't overflow and is exact wherever it matters, since
  * 2^31 is far below 2^53, and is 1 when every tile of i64 values fits. It is evaluated once a launch.
+ *
+ * The function is derived before anything that a launch specialises on, in a form of the kernel where tensor accesses are
+ * pointers (narrow_form). Pass narrow meets other code later and asks anew, value by value (guards_open, guards_hold): the bound
+ * is written down through a builder that already holds the guard function, and the launch has checked it iff that finds the
+ * comparisons there.
  */
 #include "compiler/guards.h"
 
@@ -247,12 +252,22 @@ static bound bound_of(guards *g, ir_val v)
     return r;
 }
 
+static const double edge = 2147483648.0;
+
+static ir_val above_least(guards *g, bound x)
+{
+    return ir_cmp(&g->b, IR_OP_ge, x.lo, ir_const_f(&g->b, f64_of(g), -edge));
+}
+
+static ir_val below_most(guards *g, bound x)
+{
+    return ir_cmp(&g->b, IR_OP_lt, x.hi, ir_const_f(&g->b, f64_of(g), edge));
+}
+
 static void require(guards *g, ir_val v)
 {
-    static const double edge = 2147483648.0;
     bound x = bound_of(g, v);
-    ir_val lo = ir_cmp(&g->b, IR_OP_ge, x.lo, ir_const_f(&g->b, f64_of(g), -edge));
-    ir_val hi = ir_cmp(&g->b, IR_OP_lt, x.hi, ir_const_f(&g->b, f64_of(g), edge));
+    ir_val lo = above_least(g, x), hi = below_most(g, x);
     ir_val both = ir_bin(&g->b, IR_OP_and, lo, hi), now = g->ok.id ? ir_bin(&g->b, IR_OP_and, g->ok, both) : both;
     uint64_t bits;
     if (g->ok.id && now.id == g->ok.id)
@@ -268,20 +283,31 @@ static void require(guards *g, ir_val v)
         vec_push(g->a, g->list, t);
 }
 
+static str guards_name(arena *a, const ir_func *f)
+{
+    return str_fmt(a, "%.*s.guards", STR_ARG(f->name));
+}
+
+static void open_tables(guards *g, arena *scratch)
+{
+    g->at = ARENA_ARRAY(scratch, bound, g->f->vals.n);
+    g->have = ARENA_ARRAY(scratch, bool, g->f->vals.n);
+    ir_builder_init(&g->b, g->host, scratch);
+}
+
 ir_func *axis_guards(pass_ctx *c, ir_func *f, axis_guard_list *list)
 {
-    guards g = {.f = f, .a = c->a, .list = list};
+    ir_map map;
+    f = narrow_form(c, f);
+    guards g = {.f = f, .a = c->a, .list = list, .host = ir_func_like(f, &map, c->scratch)};
     axis known = axis_build(c->scratch, f, c->opt);
     bool *ok = guards_boundable(c->scratch, f);
-    ir_map map;
-    ir_func *host = ir_func_like(f, &map, c->scratch);
-    host->kind = FUNC_HOST;
-    host->name = str_fmt(c->a, "%.*s.guards", STR_ARG(f->name));
-    host->host = S("");
-    g.host = host;
-    g.at = ARENA_ARRAY(c->scratch, bound, f->vals.n);
-    g.have = ARENA_ARRAY(c->scratch, bool, f->vals.n);
-    ir_builder_init(&g.b, host, c->scratch);
+    g.host->kind = FUNC_HOST;
+    g.host->name = guards_name(c->a, f);
+    g.host->host = S("");
+    g.host->has_grid = g.host->cooperative = g.host->persistent = false;
+    g.host->num_warps = g.host->num_stages = g.host->num_ctas = g.host->waves_per_eu = 0;
+    open_tables(&g, c->scratch);
     for (uint32_t v = 1; v < f->vals.n; v++) {
         const axis_info *i = &known.at[v];
         bool proved = i->known && i->lo >= INT32_MIN && i->hi <= INT32_MAX;
@@ -292,8 +318,46 @@ ir_func *axis_guards(pass_ctx *c, ir_func *f, axis_guard_list *list)
         return NULL;
     ir_val r = ir_cast(&g.b, g.ok, DT_I64);
     ir_return(&g.b, &r, 1);
-    host->results.n = 0;
-    vec_push(c->a, &host->results, ir_type_num(f->m, DT_I64));
-    ir_module_add(c->m, host);
-    return host;
+    g.host->results.n = 0;
+    vec_push(c->a, &g.host->results, ir_type_num(f->m, DT_I64));
+    ir_module_add(c->m, g.host);
+    return g.host;
+}
+
+/* ---- what a launch has checked ---- */
+struct guard_set {
+    guards g;
+    bool *boundable;
+    uint32_t mark; /* ops up to here are the guard function's own */
+};
+
+guard_set *guards_open(pass_ctx *c, const ir_func *f)
+{
+    const ir_func *have = ir_module_find(c->m, guards_name(c->scratch, f));
+    ir_map map;
+    if (!have || have->params.n != f->params.n)
+        return NULL;
+    guard_set *s = ARENA_NEW(c->scratch, guard_set);
+    s->g = (guards){.f = f, .a = c->scratch, .host = ir_func_like(have, &map, c->scratch)};
+    open_tables(&s->g, c->scratch);
+    ir_clone_ops(&s->g.b, have, have->body, &map, false);
+    s->mark = s->g.host->ops.n - 1;
+    s->boundable = guards_boundable(c->scratch, f);
+    return s;
+}
+
+static bool was_checked(const guard_set *s, ir_val cond)
+{
+    uint64_t bits;
+    if (ir_const_of(s->g.host, cond, &bits))
+        return bits == 1;
+    return ir_def(s->g.host, cond).id <= s->mark;
+}
+
+bool guards_hold(guard_set *s, ir_val v)
+{
+    if (!s->boundable[v.id])
+        return false;
+    bound x = bound_of(&s->g, v);
+    return was_checked(s, above_least(&s->g, x)) && was_checked(s, below_most(&s->g, x));
 }

@@ -1,7 +1,7 @@
 /* api.c: the front end's doors: loading, describing kernels, lowering one (frontend.h).
  *
- * Descriptions are made once, at load, from the tree alone. Defaults and tuning values are compile-time expressions: they are
- * evaluated in a small `lower` of their own, whose module is thrown away.
+ * Descriptions are made once, at load, from the tree alone. Defaults and tuning values are compile-time expressions:
+ * they are evaluated in a small `lower` of their own, whose module is thrown away.
  */
 #include "frontend/builtins.h"
 #include "frontend/lower_kernel.h"
@@ -176,7 +176,8 @@ static void tune_configs_listed(fe_unit *u, const ast_expr *list, evaluator *e, 
     t->nbindings = counts.at;
 }
 
-static void tune_configs_product(fe_unit *u, const tune_list *lists, uint32_t nlists, evaluator *e, config_list *out, fe_tune *t)
+static void tune_configs_product(fe_unit *u, const tune_list *lists, uint32_t nlists, evaluator *e, config_list *out,
+                                 fe_tune *t)
 {
     VEC(uint32_t) counts = {0};
     uint64_t total = nlists ? 1 : 0;
@@ -268,7 +269,8 @@ static fe_kernel describe(fe_unit *u, const ast_fn *f)
             vec_push(u->a, &params, describe_param(u, f, p, arg, &e));
     }
     for (uint32_t i = 0; i < f->tuned.n; i++) {
-        fe_param p = {.name = f->tuned.at[i].name, .kind = FE_P_CONST, .type_text = S("const"), .from_tune = true, .arg = -1};
+        fe_param p = {
+            .name = f->tuned.at[i].name, .kind = FE_P_CONST, .type_text = S("const"), .from_tune = true, .arg = -1};
         p.dflt = evaluate(&e, tune_default(f, p.name));
         vec_push(u->a, &params, p);
     }
@@ -360,7 +362,8 @@ static bool check_names(lower *l, const fe_kernel *k, const fe_choice *c)
         for (uint32_t g = 0; g < k->ngenerics; g++)
             known |= str_eq(k->generics[g].name, c->bind[i].name);
         for (uint32_t p = 0; p < k->nparams; p++)
-            known |= str_eq(k->params[p].name, c->bind[i].name) && (k->params[p].kind == FE_P_CONST || k->params[p].optional);
+            known |= str_eq(k->params[p].name, c->bind[i].name) &&
+                     (k->params[p].kind == FE_P_CONST || k->params[p].optional);
         if (!known)
             low_error(l, D_CHOICE_NAME, k->at, STR_ARG(k->name), STR_ARG(c->bind[i].name));
         ok &= known;

@@ -1,8 +1,8 @@
 /* builtins.c: finding builtins, binding arguments to signatures, and what handlers read their arguments with.
  *
- * A signature is text, read anew at each call (they are short): parameters separated by commas, synonyms by '|', a default
- * after '=', a last parameter with '*' that takes what positional arguments are left. Defaults are None, True, False,
- * integers, floats, 'words', and dtypes.
+ * A signature is text, read anew at each call (they are short): parameters separated by commas, synonyms by '|', a
+ * default after '=', a parameter with '*' that takes what positional arguments are left (those after it go by keyword). Defaults are None, True,
+ * False, integers, floats, 'words', and dtypes.
  */
 #include "frontend/builtins.h"
 #include "frontend/builtins_impl.h"
@@ -156,7 +156,9 @@ static bool bind_keyword(lower *l, bargs *g, const sig_param *p, const call_arg 
 
 static bool bind_args(lower *l, bargs *g, const sig_param *p, const call_arg *args, uint32_t n)
 {
-    int next = 0, fixed = g->n && p[g->n - 1].var ? g->n - 1 : g->n;
+    int next = 0, fixed = 0;
+    while (fixed < g->n && !p[fixed].var)
+        fixed++;
     for (uint32_t i = 0; i < n; i++) {
         if (args[i].name.n) {
             if (!bind_keyword(l, g, p, &args[i]))
@@ -176,8 +178,8 @@ static bool bind_args(lower *l, bargs *g, const sig_param *p, const call_arg *ar
     }
     if (fixed < g->n)
         g->v[fixed] = (fv){.kind = FV_NONE}; /* the variadic's values are in g->var */
-    for (int i = 0; i < fixed; i++) {
-        if (g->given[i])
+    for (int i = 0; i < g->n; i++) {
+        if (g->given[i] || i == fixed)
             continue;
         g->where[i] = g->at;
         if (!p[i].dflt.n) {

@@ -39,6 +39,20 @@ static bool check_operands(lower *l, bargs *g, fv a, fv b, int64_t *shape)
     return low_check_shape(l, r, shape, g->at);
 }
 
+/* Matrix units work on 16 rows, 8 columns and 32 bytes along K (f64: 4 elements); a dot whose extents leave over a quarter
+ * of that empty is warned of. */
+static void warn_padding(lower *l, bargs *g, fv a, int rank, const int64_t *shape)
+{
+    const ir_type_info *ta = low_info(l, a);
+    int64_t bits = dt_bits(ta->dt), step = bits == 64 ? 4 : 256 / bits;
+    int64_t m = shape[rank - 2], n = shape[rank - 1], k = ta->shape[rank - 1];
+    int64_t pm = (m + 15) / 16 * 16, pn = (n + 7) / 8 * 8, pk = (k + step - 1) / step * step;
+    double used = (double)m / (double)pm * ((double)n / (double)pn) * ((double)k / (double)pk);
+    if (used < 0.75)
+        low_warn(l, D_DOT_PADDING, g->at, (long long)m, (long long)k, (long long)n, (long long)pm, (long long)pk,
+                 (long long)pn, (int)((1 - used) * 100 + 0.5));
+}
+
 /* the accumulator, checked, or zeros */
 static fv accumulator(lower *l, bargs *g, dtype d, int rank, const int64_t *shape)
 {
@@ -70,6 +84,7 @@ fv b_dot(lower *l, bargs *g)
     int64_t prec = arg_enum(l, g, 3, KEY_precision);
     if (acc.kind == FV_POISON || prec < 0)
         return fv_poison();
+    warn_padding(l, g, a, low_rank(l, a), shape);
     ir_attr_pair attrs[2];
     uint32_t n = 0;
     if (prec)

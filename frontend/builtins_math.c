@@ -18,6 +18,16 @@ static fv unary(lower *l, bargs *g, ir_code code)
 }
 
 fv b_exp(lower *l, bargs *g) { return unary(l, g, IR_OP_exp); }
+fv b_exp2(lower *l, bargs *g) { return unary(l, g, IR_OP_exp2); }
+fv b_log(lower *l, bargs *g) { return unary(l, g, IR_OP_log); }
+fv b_log2(lower *l, bargs *g) { return unary(l, g, IR_OP_log2); }
+fv b_sin(lower *l, bargs *g) { return unary(l, g, IR_OP_sin); }
+fv b_cos(lower *l, bargs *g) { return unary(l, g, IR_OP_cos); }
+fv b_tanh(lower *l, bargs *g) { return unary(l, g, IR_OP_tanh); }
+fv b_erf(lower *l, bargs *g) { return unary(l, g, IR_OP_erf); }
+fv b_rsqrt(lower *l, bargs *g) { return unary(l, g, IR_OP_rsqrt); }
+fv b_floor(lower *l, bargs *g) { return unary(l, g, IR_OP_floor); }
+fv b_ceil(lower *l, bargs *g) { return unary(l, g, IR_OP_ceil); }
 fv b_sqrt(lower *l, bargs *g) { return unary(l, g, IR_OP_sqrt); }
 
 fv b_abs(lower *l, bargs *g)

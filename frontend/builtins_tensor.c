@@ -177,6 +177,44 @@ static bool point_indices(lower *l, bargs *g, ir_val *in, uint32_t *n, int *rank
     return true;
 }
 
+/* start + arange, through broadcasts and casts */
+static bool is_run(const ir_func *f, ir_val v, int depth)
+{
+    ir_op o = ir_def(f, v);
+    if (!o.id || depth > 6)
+        return false;
+    switch ((int)ir_op_code(f, o)) {
+    case IR_OP_arange: return true;
+    case IR_OP_broadcast:
+    case IR_OP_reshape:
+    case IR_OP_cast: return is_run(f, ir_in(f, o, 0), depth + 1);
+    case IR_OP_add: {
+        ir_val x = ir_in(f, o, 0), y = ir_in(f, o, 1);
+        ir_op dx = ir_def(f, x), dy = ir_def(f, y);
+        bool cx = dx.id && (ir_op_code(f, dx) == IR_OP_splat || ir_op_code(f, dx) == IR_OP_const);
+        bool cy = dy.id && (ir_op_code(f, dy) == IR_OP_splat || ir_op_code(f, dy) == IR_OP_const);
+        return (cx && is_run(f, y, depth + 1)) || (cy && is_run(f, x, depth + 1));
+    }
+    }
+    return false;
+}
+
+/* one index that runs, the others scalars: a row, which `load` reads without a gather */
+static void warn_row(lower *l, bargs *g)
+{
+    const fv *el = g->v[1].kind == FV_SEQ ? g->v[1].seq.at : &g->v[1];
+    int runs = 0, nd = tensor_rank(l, g);
+    for (int i = 0; i < nd; i++) {
+        if (el[i].kind != FV_RT || !low_rank(l, el[i]))
+            continue;
+        if (low_rank(l, el[i]) != 1 || !is_run(l->fx->f, el[i].v, 0))
+            return;
+        runs++;
+    }
+    if (runs == 1 && !g->given[2])
+        low_warn(l, D_GATHER_ROW, g->at);
+}
+
 fv t_gather(lower *l, bargs *g)
 {
     ir_val in[MAX_IN], mask;
@@ -187,6 +225,7 @@ fv t_gather(lower *l, bargs *g)
     if (!point_indices(l, g, in, &n, &rank, shape) || !arg_mask(l, g, 2, rank, shape, &mask))
         return fv_poison();
     ir_type t = bi_tile(l, tensor_dt(l, g), rank, shape);
+    warn_row(l, g);
     bool zero = g->v[3].kind == FV_NUM && const_as_double(g->v[3].num) == 0;
     if (!mask.id && !zero)
         mask = ir_const_bits(B(l), bi_tile(l, DT_BOOL, rank, shape), 1);

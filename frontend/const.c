@@ -1,8 +1,8 @@
 /* const.c: see const.h.
  *
- * 128-bit integers use the compiler's overflow builtins. Comparison of an integer with a float goes through double, which
- * is what a run-time comparison of the two would do as well. Text of integers is made by repeated division, as printf
- * knows no 128-bit integers.
+ * 128-bit integers use the compiler's overflow builtins. Comparison of an integer with a float goes through double,
+ * which is what a run-time comparison of the two would do as well. Text of integers is made by repeated division, as
+ * printf knows no 128-bit integers.
  */
 #include "frontend/const.h"
 
@@ -123,7 +123,8 @@ const_err const_binary(fe_op op, const_num x, const_num y, const_num *out)
         *out = const_of_bool(op == FE_AND ? x.i & y.i : op == FE_OR ? x.i | y.i : x.i ^ y.i);
         return CONST_OK;
     }
-    if ((x.kind == CONST_BOOL || y.kind == CONST_BOOL) && (op <= FE_SHR || x.kind == CONST_FLOAT || y.kind == CONST_FLOAT))
+    if ((x.kind == CONST_BOOL || y.kind == CONST_BOOL) &&
+        (op <= FE_SHR || x.kind == CONST_FLOAT || y.kind == CONST_FLOAT))
         return CONST_BAD_TYPE;
     if (x.kind == CONST_FLOAT || y.kind == CONST_FLOAT || op == FE_DIV) {
         out->kind = CONST_FLOAT;

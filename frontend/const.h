@@ -1,8 +1,8 @@
 /* const.h: arithmetic of compile-time constants: integers exact to 128 bits, floats as doubles, bools.
  *
- * A constant is weak: it has a kind but no width, and takes the type of what it meets (value.h does that). Here are only
- * the numbers. Every operation either gives an exact result (floats: the double nearest) or says what went wrong; nothing
- * wraps and nothing faults. Integer division truncates, as it does at run time; `/` of integers is a float.
+ * A constant is weak: it has a kind but no width, and takes the type of what it meets (value.h does that). Here are
+ * only the numbers. Every operation either gives an exact result (floats: the double nearest) or says what went wrong;
+ * nothing wraps and nothing faults. Integer division truncates, as it does at run time; `/` of integers is a float.
  */
 #ifndef TILE_FRONTEND_CONST_H
 #define TILE_FRONTEND_CONST_H
@@ -47,8 +47,8 @@ double const_as_double(const_num x);
 bool const_truth(const_num x);
 const_err const_binary(fe_op op, const_num x, const_num y, const_num *out);
 const_err const_unary(fe_unop op, const_num x, const_num *out);
-/* the value as a bit pattern of type d: false where d can't hold it. Integers must be in range; a finite float must stay
- * finite, but may be rounded; a float never becomes an integer here. */
+/* the value as a bit pattern of type d: false where d can't hold it. Integers must be in range; a finite float must
+ * stay finite, but may be rounded; a float never becomes an integer here. */
 bool const_fits(const_num x, dtype d, uint64_t *bits);
 bool const_int_fits_i64(i128 x, int64_t *out);
 /* decimal text; floats get a point or an exponent */

@@ -7,7 +7,8 @@
 /* false where the same thing was said before */
 static bool first_time(lower *l, fe_diag_id id, span at, str text)
 {
-    uint64_t key = hash_mix(hash_mix(str_hash(text), (uint64_t)id), hash_mix(((uint64_t)at.file << 32) | at.beg, at.end));
+    uint64_t key =
+        hash_mix(hash_mix(str_hash(text), (uint64_t)id), hash_mix(((uint64_t)at.file << 32) | at.beg, at.end));
     uint32_t found;
     if (map_get(&l->u->seen, key, &found))
         return false;
@@ -89,6 +90,27 @@ bool low_step(lower *l, span at)
     low_error(l, D_TOO_LONG, at, l->steps > LOW_MAX_STEPS ? LOW_MAX_STEPS : LOW_MAX_OPS,
               l->steps > LOW_MAX_STEPS ? "statements" : "operations");
     return false;
+}
+
+bool low_deeper(lower *l, span at)
+{
+    if (l->nesting >= LOW_MAX_DEPTH) {
+        l->stopped = true;
+        low_error(l, D_NESTING, at, LOW_MAX_DEPTH);
+        return false;
+    }
+    l->nesting++;
+    return true;
+}
+
+bool low_list_room(lower *l, uint32_t n, span at)
+{
+    if (n > LOW_MAX_LIST) {
+        low_error(l, D_LIST_SIZE, at, n, LOW_MAX_LIST);
+        return false;
+    }
+    l->steps += n / 8;
+    return low_step(l, at);
 }
 
 /* ---- functions ---- */

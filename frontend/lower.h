@@ -1,15 +1,17 @@
 /* lower.h: the state of lowering, and what builtins are written with. Private to frontend/.
  *
- * One `lower` turns one kernel under one choice into IR. It builds several functions, one `fx` each: the kernel, its host
- * function, and an instance of each `fn` called (one per function, argument types and compile-time arguments). Types and
- * rules are checked where the IR is made: every function below that can find a fault reports it and returns poison.
+ * One `lower` turns one kernel under one choice into IR. It builds several functions, one `fx` each: the kernel, its
+ * host function, and an instance of each `fn` called (one per function, argument types and compile-time arguments).
+ * Types and rules are checked where the IR is made: every function below that can find a fault reports it and returns
+ * poison.
  *
  * Control flow. IR is structured, so the front end keeps three things per function:
  *   env     a value per variable slot. A branch or body is lowered with a copy; afterwards copies are joined.
  *   flags   break, continue and return are hidden slots holding bools, joined like variables (SLOT_*).
  *   status  what a statement list did: falls through, always exits, or may have exited (flags say, at run time).
- * After a statement that may have exited, the rest of its list stands inside `if not exited`; where one branch of an `if`
- * always exits, the rest stands in the other branch. So loads after a possible exit are predicated by construction.
+ * After a statement that may have exited, the rest of its list stands inside `if not exited`; where one branch of an
+ * `if` always exits, the rest stands in the other branch. So loads after a possible exit are predicated by
+ * construction.
  *
  * Builtins. A row of builtins.def gives name, signature and handler. Arguments are bound to the signature before the
  * handler runs, so a handler sees bargs.v[i] in the order of the signature, defaults filled in. The helpers below take
@@ -36,7 +38,7 @@
 #define LOW_MAX_CALLS 100      /* nested calls */
 #define LOW_MAX_LIST 65536     /* elements of one compile-time list */
 #define LOW_MAX_LOOPS 16       /* nested loops of one function */
-#define LOW_MAX_DEPTH 600      /* nested expressions */
+#define LOW_MAX_DEPTH 600      /* nested expressions and statement lists, through calls */
 
 typedef struct lower lower;
 typedef struct fx fx;
@@ -114,6 +116,8 @@ void low_warn(lower *l, fe_diag_id id, span at, ...);
 void low_note(lower *l, span at, const char *fmt, ...) STR_PRINTF(3, 4);
 void low_place(lower *l, span at);                            /* what is emitted next stands there */
 bool low_step(lower *l, span at);                             /* counts a statement; false once a limit is hit */
+bool low_deeper(lower *l, span at);                           /* one level in: nesting-- on the way out; false: too deep */
+bool low_list_room(lower *l, uint32_t n, span at);            /* may a list of n be made? */
 str low_say(lower *l, fv v);                                  /* fv_describe */
 str low_type(lower *l, ir_type t);                            /* type_describe */
 str low_slot_name(const lower *l, uint32_t slot);
@@ -124,7 +128,7 @@ void fx_env(lower *l, fx *f, const ast_fn *decl);              /* an environment
 
 /* ---- lower_arith.c: types, conversions, operators ---- */
 ir_type low_vtype(const lower *l, fv v);                      /* of a run-time value */
-dtype low_dt(const lower *l, fv v);                           /* element dtype of a run-time value, DT_NONE for pointers */
+dtype low_dt(const lower *l, fv v); /* element dtype of a run-time value, DT_NONE for pointers */
 int low_rank(const lower *l, fv v);
 const ir_type_info *low_info(const lower *l, fv v);
 bool low_is_ptr(const lower *l, fv v);
@@ -147,7 +151,7 @@ fv low_condition(lower *l, fv v, span at, const char *what);
 
 /* ---- lower_expr.c ---- */
 fv low_expr(lower *l, const ast_expr *e);
-bool expr_is_simple(const ast_expr *e);                       /* no call and no subscript in it: may be evaluated early */
+bool expr_is_simple(const ast_expr *e); /* no call and no subscript in it: may be evaluated early */
 fv low_attr_value(lower *l, fv self, str name, span at, span at_name); /* .T .shape .dtype .ptr, methods */
 
 /* ---- lower_index.c: subscripts of tiles, tensors, tuples ---- */
@@ -226,7 +230,7 @@ bool arg_bool(lower *l, bargs *g, int i, bool *out);          /* compile-time bo
 bool arg_str(lower *l, bargs *g, int i, str *out);
 bool arg_dtype(lower *l, bargs *g, int i, dtype *out);
 bool arg_axis(lower *l, bargs *g, int i, int rank, int *out); /* negative counts from the end */
-bool arg_shape(lower *l, bargs *g, int i, int *rank, int64_t *shape);           /* list or tuple of extents, or one extent */
+bool arg_shape(lower *l, bargs *g, int i, int *rank, int64_t *shape); /* list or tuple of extents, or one extent */
 bool arg_is_none(const bargs *g, int i);
 /* mask argument broadcast to a shape: *out.id is 0 when absent; false on a fault */
 bool arg_mask(lower *l, bargs *g, int i, int rank, const int64_t *shape, ir_val *out);

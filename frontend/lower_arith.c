@@ -1,9 +1,9 @@
 /* lower_arith.c: types of values, conversions, promotion, operators (see lower.h).
  *
  * Promotion goes by kind (bool < integer < float), then by width; unsigned wins at equal width; f16 with bf16 is f32. A
- * weak number takes the other operand's dtype unless its kind is higher; it must then fit. Shapes broadcast as NumPy's do:
- * missing dimensions are added on the left, extents of 1 repeat. Every rule that can be broken is reported here, once, with
- * the types of both sides.
+ * weak number takes the other operand's dtype unless its kind is higher; it must then fit. Shapes broadcast as NumPy's
+ * do: missing dimensions are added on the left, extents of 1 repeat. Every rule that can be broken is reported here,
+ * once, with the types of both sides.
  */
 #include "frontend/lower.h"
 
@@ -230,8 +230,8 @@ static fv const_fault(lower *l, const_err e, const char *what, fv a, fv b, span 
 static fv seq_concat(lower *l, fv a, fv b, span at)
 {
     uint32_t n = a.seq.n + b.seq.n;
-    if (n > LOW_MAX_LIST)
-        return low_error(l, D_LIST_SIZE, at, n, LOW_MAX_LIST);
+    if (!low_list_room(l, n, at))
+        return fv_poison();
     fv *all = ARENA_ARRAY(l->a, fv, n ? n : 1);
     for (uint32_t i = 0; i < n; i++)
         all[i] = i < a.seq.n ? a.seq.at[i] : b.seq.at[i - a.seq.n];

@@ -1,5 +1,5 @@
-/* lower_bind.c: what a launch chose, as values: dtypes of generics, const parameters, functions, consts of @tune, and the
- * parameters that a chosen function adds to the kernel's own. */
+/* lower_bind.c: what a launch chose, as values: dtypes of generics, const parameters, functions, consts of @tune, and
+ * the parameters that a chosen function adds to the kernel's own. */
 #include "frontend/builtins.h"
 #include "frontend/lower_kernel.h"
 
@@ -119,7 +119,9 @@ bool bind_choice(lower *l, kernel_cx *k, fv *env)
         const ast_binding *b = &k->k->tuned.at[i];
         const fe_value *v = choice_find(k->choice, b->name);
         const ast_expr *e = v ? NULL : tune_default(k->k, b->name);
-        env[b->slot] = v ? choice_value(l, v, b->at) : e ? low_expr(l, e) : low_error(l, D_CONST_MISSING, b->at, STR_ARG(b->name));
+        env[b->slot] = v   ? choice_value(l, v, b->at)
+                       : e ? low_expr(l, e)
+                           : low_error(l, D_CONST_MISSING, b->at, STR_ARG(b->name));
         ok &= env[b->slot].kind != FV_POISON;
     }
     return ok;
@@ -134,7 +136,8 @@ static uint32_t plain_params(const ast_fn *f)
     return n;
 }
 
-/* where the added parameters of `chosen` begin: after as many as the default function has, else after the untyped ones */
+/* where the added parameters of `chosen` begin: after as many as the default function has, else after the untyped ones
+ */
 static uint32_t first_added(const ast_param *p, const ast_fn *chosen)
 {
     const ast_expr *d = p->dflt;

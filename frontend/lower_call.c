@@ -1,9 +1,9 @@
 /* lower_call.c: calls.
  *
- * A `fn` is lowered once per instance: the function, the types of its run-time arguments, and its compile-time arguments. A
- * run-time argument becomes parameters of the instance, one a leaf; tuples pass as their elements. What the body returns is
- * kept as a shape: run-time leaves are results of the call, the rest is known to the caller. In a grid or dimension, which
- * the host evaluates alone, the body is lowered in place instead.
+ * A `fn` is lowered once per instance: the function, the types of its run-time arguments, and its compile-time
+ * arguments. A run-time argument becomes parameters of the instance, one a leaf; tuples pass as their elements. What
+ * the body returns is kept as a shape: run-time leaves are results of the call, the rest is known to the caller. In a
+ * grid or dimension, which the host evaluates alone, the body is lowered in place instead.
  */
 #include "frontend/builtins.h"
 #include "frontend/lower.h"
@@ -162,8 +162,8 @@ static void bind_dims(lower *l, const ast_fn *fn, fv *env)
                 if (e->kind == EX_NAME && e->ref.kind == REF_SLOT && e->ref.slot == fn->dims.at[i].slot &&
                     env[e->ref.slot].kind == FV_UNBOUND) {
                     ir_val t = env[p->slot].v;
-                    env[e->ref.slot] = fv_rt(ir_emit1a(B(l), IR_OP_tensor_dim, ir_type_num(l->m, DT_I64), &t, 1, KEY_dim,
-                                                       ir_attr_int(l->m, d)));
+                    env[e->ref.slot] = fv_rt(ir_emit1a(B(l), IR_OP_tensor_dim, ir_type_num(l->m, DT_I64), &t, 1,
+                                                       KEY_dim, ir_attr_int(l->m, d)));
                 }
     }
 }
@@ -283,11 +283,20 @@ static fv body_result(lower *l, const ast_fn *fn, status st)
     return rv;
 }
 
+/* functions of the kernel itself enter the module last */
+static bool names_kernel(const lower *l, str name)
+{
+    for (const fx *f = l->fx; f; f = f->up)
+        if (str_eq(f->f->name, name))
+            return true;
+    return false;
+}
+
 static str inst_name(lower *l, const ast_fn *fn)
 {
     for (uint32_t k = 1;; k++) {
         str name = k == 1 ? fn->name : str_fmt(l->a, "%.*s.%u", STR_ARG(fn->name), k);
-        bool used = ir_module_find(l->m, name) != NULL;
+        bool used = ir_module_find(l->m, name) != NULL || names_kernel(l, name);
         for (uint32_t i = 0; i < l->insts.n && !used; i++)
             used = str_eq(l->insts.at[i]->name, name);
         if (!used)

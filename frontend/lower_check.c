@@ -1,9 +1,9 @@
 /* lower_check.c: type-checking a file without a launch.
  *
- * Every kernel is lowered under every combination of its generic dtypes, with const defaults, and with its optionals present
- * and absent. Beyond 16 combinations each dtype of each generic is taken once, and the optionals all present, then all
- * absent. A const without a default is given a stand-in where it only names a dimension; where it may be anything else, the
- * kernel can't be instantiated, and only its names have been checked. The IR is dropped.
+ * Every kernel is lowered under every combination of its generic dtypes, with const defaults, and with its optionals
+ * present and absent. Beyond 16 combinations each dtype of each generic is taken once, and the optionals all present,
+ * then all absent. A const without a default is given a stand-in where it only names a dimension; where it may be
+ * anything else, the kernel can't be instantiated, and only its names have been checked. The IR is dropped.
  */
 #include "frontend/lower_kernel.h"
 

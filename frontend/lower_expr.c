@@ -1,8 +1,8 @@
 /* lower_expr.c: expressions.
  *
- * What is known at compile time is computed here and leaves no trace in the IR. `and`, `or` and `x if c else y` on run-time
- * conditions evaluate their later operands only where they count: operands with a call or subscript in them stand in a
- * region of an `if`, others are evaluated in place.
+ * What is known at compile time is computed here and leaves no trace in the IR. `and`, `or` and `x if c else y` on
+ * run-time conditions evaluate their later operands only where they count: operands with a call or subscript in them
+ * stand in a region of an `if`, others are evaluated in place.
  */
 #include "frontend/builtins.h"
 #include "frontend/lower.h"
@@ -96,7 +96,9 @@ static void meet(lower *l, fv *a, fv *b, span at)
         if (weak->kind != FV_NUM || other->kind != FV_RT || low_is_ptr(l, *other))
             continue;
         dtype d = low_dt(l, *other);
-        bool fits = weak->num.kind == CONST_BOOL ? d == DT_BOOL : weak->num.kind == CONST_INT ? d != DT_BOOL : dt_is_float(d);
+        bool fits = weak->num.kind == CONST_BOOL  ? d == DT_BOOL
+                    : weak->num.kind == CONST_INT ? d != DT_BOOL
+                                                  : dt_is_float(d);
         if (fits)
             *weak = low_cast(l, *weak, d, at);
     }
@@ -217,8 +219,8 @@ static fv logical(lower *l, const ast_expr *e)
 /* ---- the rest ---- */
 static fv sequence(lower *l, const ast_expr *e)
 {
-    if (e->nitems > LOW_MAX_LIST)
-        return low_error(l, D_LIST_SIZE, e->at, e->nitems, LOW_MAX_LIST);
+    if (!low_list_room(l, e->nitems, e->at))
+        return fv_poison();
     fv *el = ARENA_ARRAY(l->a, fv, e->nitems ? e->nitems : 1);
     uint32_t n = 0;
     for (const ast_expr *i = e->items; i; i = i->next) {
@@ -306,13 +308,8 @@ static fv expr(lower *l, const ast_expr *e)
 
 fv low_expr(lower *l, const ast_expr *e)
 {
-    if (l->stopped)
+    if (l->stopped || !low_deeper(l, e->at))
         return fv_poison();
-    if (l->nesting >= LOW_MAX_DEPTH) {
-        l->stopped = true;
-        return low_error(l, D_NESTING, e->at, LOW_MAX_DEPTH);
-    }
-    l->nesting++;
     fv v = expr(l, e);
     l->nesting--;
     return v;

@@ -1,8 +1,8 @@
 /* lower_for.c: headers of `for`, and loops that are unrolled while lowering.
  *
- * `range(a, b, step, num_stages=, unroll=, schedule=, ..)` is a run-time loop. `static_range(..)` and loops over a tuple or
- * list are unrolled: the target is a compile-time value in each copy of the body. Where a copy may have left by a run-time
- * break or return, the copies after it stand inside `if not left`.
+ * `range(a, b, step, num_stages=, unroll=, schedule=, ..)` is a run-time loop. `static_range(..)` and loops over a
+ * tuple or list are unrolled: the target is a compile-time value in each copy of the body. Where a copy may have left
+ * by a run-time break or return, the copies after it stand inside `if not left`.
  */
 #include "frontend/lower_loop.h"
 
@@ -29,9 +29,9 @@ typedef struct range_option {
 } range_option;
 
 static const range_option options[] = {
-    {"num_stages", KEY_num_stages}, {"stages", KEY_num_stages}, {"unroll", KEY_unroll}, {"loop_unroll_factor", KEY_unroll},
-    {"schedule", KEY_schedule}, {"warp_specialize", KEY_warp_specialize}, {"flatten", KEY_flatten},
-    {"disable_licm", KEY_disable_licm}, {"disallow_acc_multi_buffer", KEY_NONE},
+    {"num_stages", KEY_num_stages},     {"stages", KEY_num_stages},         {"unroll", KEY_unroll},
+    {"loop_unroll_factor", KEY_unroll}, {"schedule", KEY_schedule},         {"warp_specialize", KEY_warp_specialize},
+    {"flatten", KEY_flatten},           {"disable_licm", KEY_disable_licm}, {"disallow_acc_multi_buffer", KEY_NONE},
 };
 
 static bool range_option_value(lower *l, const call_arg *a, const range_option *o, loop_attrs *out)

@@ -130,6 +130,9 @@ static fv index_tile(lower *l, fv x, const ast_expr *e)
     int64_t have[IR_MAX_RANK];
     int rank = bi_shape(l, x, have);
     tile_index t = {.rank = 0};
+    for (const ast_expr *i = e->items; i && !rank; i = i->next)
+        if (i->kind != EX_NONE)
+            return low_error(l, D_NOT_INDEXABLE, e->a->at, STR_ARG(low_say(l, x)));
     for (const ast_expr *i = e->items; i; i = i->next) {
         if (i->kind == EX_NONE) {
             if (t.out < IR_MAX_RANK)
@@ -342,7 +345,8 @@ fv low_attr_value(lower *l, fv self, str name, span at, span at_name)
     if (str_eq(name, S("shape")))
         return shape_value(l, self);
     if (str_eq(name, S("dtype")))
-        return fv_type(low_is_ptr(l, self) ? ir_type_elem(l->m, low_vtype(l, self)) : ir_type_num(l->m, low_info(l, self)->dt));
+        return fv_type(low_is_ptr(l, self) ? ir_type_elem(l->m, low_vtype(l, self))
+                                           : ir_type_num(l->m, low_info(l, self)->dt));
     if (str_eq(name, S("ndim")))
         return fv_int(tensor ? low_info(l, self)->rank : low_rank(l, self));
     if (str_eq(name, S("T")) && !tensor)

@@ -1,12 +1,13 @@
 /* lower_join.c: environments and how they meet again (see lower.h, "Control flow").
  *
- * A run-time choice lowers each branch ("arm") into a region of its own with a copy of the environment. Joining compares
- * the copies slot by slot: what is the same in both stays (compile-time values stay known); numbers and run-time values of
- * equal type become results of the `if`; a slot bound on one side only, or with another type where one side has left by
- * break, continue or return, is unbound afterwards. Two bindings of different types that both reach the join are a fault.
+ * A run-time choice lowers each branch ("arm") into a region of its own with a copy of the environment. Joining
+ * compares the copies slot by slot: what is the same in both stays (compile-time values stay known); numbers and
+ * run-time values of equal type become results of the `if`; a slot bound on one side only, or with another type where
+ * one side has left by break, continue or return, is unbound afterwards. Two bindings of different types that both
+ * reach the join are a fault.
  *
- * Values that cross are flattened to run-time leaves: a tuple crosses as its elements. The slot of the return value has a
- * rule of its own: a side that has not returned contributes `undef`, as its flag says that nobody will look.
+ * Values that cross are flattened to run-time leaves: a tuple crosses as its elements. The slot of the return value has
+ * a rule of its own: a side that has not returned contributes `undef`, as its flag says that nobody will look.
  */
 #include "frontend/lower.h"
 

@@ -1,12 +1,12 @@
 /* lower_kernel.c: a kernel and its host function.
  *
- * Both have the same parameters: what stands in the header and isn't a const or absent, then what a chosen function adds,
- * then scratch that the runtime brings unasked (stream). The host function sees tensors of unknown extents: it evaluates
- * dimensions, checks them (expect_eq), and returns the grid, then the sizes of each scratch parameter. Where a dimension is
- * known at compile time, the kernel's tensor type holds it.
+ * Both have the same parameters: what stands in the header and isn't a const or absent, then what a chosen function
+ * adds, then scratch that the runtime brings unasked (stream). The host function sees tensors of unknown extents: it
+ * evaluates dimensions, checks them (expect_eq), and returns the grid, then the sizes of each scratch parameter. Where
+ * a dimension is known at compile time, the kernel's tensor type holds it.
  *
- * A dimension name is bound to the size where it is first named, in a tensor that is present and not scratch; everywhere
- * else that size is checked.
+ * A dimension name is bound to the size where it is first named, in a tensor that is present and not scratch;
+ * everywhere else that size is checked.
  */
 #include "frontend/lower_kernel.h"
 
@@ -36,7 +36,8 @@ static ir_type plain_type(lower *l, const ast_fn *k, const ast_type *t, const fv
 
 static int param_flags(const ast_type *t)
 {
-    return (t->is_static ? PARAM_STATIC : 0) | (t->scratch ? PARAM_SCRATCH : 0) | (t->scratch_zero ? PARAM_SCRATCH_ZERO | PARAM_SCRATCH : 0);
+    return (t->is_static ? PARAM_STATIC : 0) | (t->scratch ? PARAM_SCRATCH : 0) |
+           (t->scratch_zero ? PARAM_SCRATCH_ZERO | PARAM_SCRATCH : 0);
 }
 
 /* makes parameter p in the current function; `shape` as the function sees the extents */
@@ -129,7 +130,9 @@ static bool host_params(lower *l, kernel_cx *k)
         ok &= tensor_rank_ok(l, p);
         if (ok && p->type.kind == TY_TENSOR)
             static_extents(l, k, p);
-        h->env[p->slot] = is_absent(k, p) ? fv_none() : !ok ? fv_poison() : make_param(l, k->k, p, arg, h->env, extents_of(k, p));
+        h->env[p->slot] = is_absent(k, p) ? fv_none()
+                          : !ok           ? fv_poison()
+                                          : make_param(l, k->k, p, arg, h->env, extents_of(k, p));
         ok &= h->env[p->slot].kind != FV_POISON;
     }
     arg = (int)k->k->nparams;
@@ -201,7 +204,8 @@ static fv host_int(lower *l, fv v, span at, const char *what)
 static void expect_size(lower *l, ir_val size, ir_val want, int arg, int dim, str text)
 {
     ir_val in[2] = {size, want};
-    ir_attr_pair at[3] = {{KEY_arg, ir_attr_int(l->m, arg)}, {KEY_dim, ir_attr_int(l->m, dim)}, {KEY_text, ir_attr_str(l->m, text)}};
+    ir_attr_pair at[3] = {
+        {KEY_arg, ir_attr_int(l->m, arg)}, {KEY_dim, ir_attr_int(l->m, dim)}, {KEY_text, ir_attr_str(l->m, text)}};
     ir_emit(B(l), &(ir_desc){.code = IR_OP_expect_eq, .nin = 2, .in = in, .nattr = 3, .attrs = at}, NULL);
 }
 
@@ -220,7 +224,8 @@ static bool host_dims_of(lower *l, kernel_cx *k, const ast_param *p, int arg)
         }
         low_place(l, e->at);
         int first;
-        bool defines = e->kind == EX_NAME && e->ref.kind == REF_SLOT && dim_source(k, h->env, e->ref.slot, &first) == p && first == d;
+        bool defines = e->kind == EX_NAME && e->ref.kind == REF_SLOT &&
+                       dim_source(k, h->env, e->ref.slot, &first) == p && first == d;
         bool dim_name = false;
         for (uint32_t i = 0; i < k->k->dims.n; i++)
             dim_name |= names_dim(e, k->k->dims.at[i].slot);
@@ -357,8 +362,8 @@ static ir_val copy_value(kernel_cx *k, ir_val v, uint32_t depth)
         return d.region.id == f->body.id ? ir_param_of(k->host.f, k->host.f->body, d.index) : (ir_val){0};
     }
     const ir_op_data *od = ir_o(f, o);
-    if (depth > 200 || !(ir_ops[od->code].flags & PURE) || od->nregions || od->nout != 1 || od->nin > 16 || od->nattr > 4 ||
-        od->code == IR_OP_program_id || od->code == IR_OP_num_programs)
+    if (depth > 200 || !(ir_ops[od->code].flags & PURE) || od->nregions || od->nout != 1 || od->nin > 16 ||
+        od->nattr > 4 || od->code == IR_OP_program_id || od->code == IR_OP_num_programs)
         return (ir_val){0};
     ir_val in[16], out;
     ir_attr_pair attrs[4];

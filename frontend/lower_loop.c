@@ -1,12 +1,12 @@
 /* lower_loop.c: loops that run (see lower.h, "Control flow").
  *
- * What a loop carries is every variable that its body assigns and that has a value before it; numbers known at compile time
- * become int, f32 or bool for that. At the end of the body each must have the type that it came with. What the body binds
- * first has no value after the loop, which may run zero times.
+ * What a loop carries is every variable that its body assigns and that has a value before it; numbers known at compile
+ * time become int, f32 or bool for that. At the end of the body each must have the type that it came with. What the
+ * body binds first has no value after the loop, which may run zero times.
  *
- * A `for` without break and return is op `for`. With them it is op `while` over (index, go, flags, variables): `go` says
- * that an iteration follows, so that the index is never moved past the end and cannot wrap. In `while`, the condition is
- * evaluated only where no flag is set.
+ * A `for` without break and return is op `for`. With them it is op `while` over (index, go, flags, variables): `go`
+ * says that an iteration follows, so that the index is never moved past the end and cannot wrap. In `while`, the
+ * condition is evaluated only where no flag is set.
  */
 #include "frontend/lower_loop.h"
 
@@ -220,7 +220,8 @@ static status loop_close(lower *l, run_loop *x, ir_code code, const val_list *in
     if (!x->has_return)
         return ST_FALL;
     if (x->rv.kind != FV_UNBOUND)
-        f->env[f->hidden + SLOT_RV] = x->rv.kind == FV_NUM || !fv_can_carry(x->rv) ? x->rv : fv_rebuild(l, x->rv, out, &k);
+        f->env[f->hidden + SLOT_RV] =
+            x->rv.kind == FV_NUM || !fv_can_carry(x->rv) ? x->rv : fv_rebuild(l, x->rv, out, &k);
     fv ret = f->env[f->hidden + SLOT_RET];
     return fv_is_runtime(ret) ? ST_MAYBE : ST_FALL;
 }

@@ -178,7 +178,7 @@ static status statement(lower *l, const ast_stmt *s, bool *took_rest)
     return ST_FALL;
 }
 
-status low_stmts(lower *l, const ast_stmt *s)
+static status list(lower *l, const ast_stmt *s)
 {
     for (; s; s = s->next) {
         if (!low_step(l, s->at))
@@ -186,17 +186,22 @@ status low_stmts(lower *l, const ast_stmt *s)
         bool took_rest = false;
         arena_pos mark = arena_mark(l->scratch);
         status st = statement(l, s, &took_rest);
-        arena_reset(l->scratch, mark);
-        if (took_rest || st == ST_EXIT || l->stopped)
-            return st;
-        if (st == ST_MAYBE) {
-            if (!s->next)
-                return st;
-            mark = arena_mark(l->scratch);
+        if (st == ST_MAYBE && s->next && !took_rest && !l->stopped) {
+            took_rest = true;
             st = low_guarded(l, s->next, s->at);
-            arena_reset(l->scratch, mark);
-            return st;
         }
+        arena_reset(l->scratch, mark);
+        if (took_rest || st != ST_FALL || l->stopped)
+            return st;
     }
     return ST_FALL;
+}
+
+status low_stmts(lower *l, const ast_stmt *s)
+{
+    if (s && !low_deeper(l, s->at))
+        return ST_FALL;
+    status st = list(l, s);
+    l->nesting -= s != NULL;
+    return st;
 }

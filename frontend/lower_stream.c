@@ -1,17 +1,18 @@
 /* lower_stream.c: loops that spread tiles over programs.
  *
- * `for t in persistent(n)`: the grid is min(n, resident()); a program takes t = its id, then every num_programs further.
+ * `for t in persistent(n)`: the grid is min(n, resident()); a program takes t = its id, then every
+ * num_programs further.
  *
- * `for t, k0, k1 in stream(tiles, steps)`: all tiles' steps stand in one row, cut into equal parts, one a program (the first
- * `rem` parts are one step longer). A part falls into spans at tile ends; a program runs its spans last first:
+ * `for t, k0, k1 in stream(tiles, steps)`: all tiles' steps stand in one row, cut into equal parts, one a program (the
+ * first `rem` parts are one step longer). A part falls into spans at tile ends; a program runs its spans last first:
  *
- *      tile   0         1         2                 program 0: [0 0 0 0 0]         program 1 owns tile 1: it runs span
- *      step   0 1 2 3 | 0 1 2 3 | 0 1 2 3           program 1:   [0 .. ]           (1, 1..4) after its part of tile 2,
- *      part   0 0 0 0   0 1 1 1   1 1 2 2           program 2                      and adds what program 0 left in scratch
+ *      tile   0         1         2             3 programs, 12 steps: program 1 has part 4..7 and owns tile 1 with its
+ *      step   0 1 2 3 | 0 1 2 3 | 0 1 2 3       only span; with 2 programs, program 1 runs tile 2 first, then steps 2..3
+ *      part   0 0 0 0   1 1 1 1   2 2 2 2       of tile 1, which it owns, and adds steps 0..1 that program 0 left
  *
- * The span that ends a tile owns it. Other spans are always the last of their program's part, thus the first it runs, so
- * each program leaves at most one partial sum, in scratch row = its id, and raises a flag; owners spin only on smaller ids
- * and add them in ascending order. With no steps each tile still gets one empty span, which owns it.
+ * The span that ends a tile owns it. Other spans are always the last of their program's part, thus the first it runs,
+ * so each program leaves at most one partial sum, in scratch row = its id, and raises a flag; owners spin only on
+ * smaller ids and add them in ascending order. With no steps each tile still gets one empty span, which owns it.
  */
 #include "frontend/lower_kernel.h"
 #include "frontend/lower_loop.h"
@@ -22,6 +23,7 @@ struct stream_cx {
     ir_val tile, end;       /* end: of the span within its tile, in parts' steps */
     ir_val steps;           /* at least 1 */
     ir_val first, base, rem; /* of this program's part */
+    ir_val flags;           /* scratch: one flag a program */
     bool combined;
 };
 
@@ -167,16 +169,28 @@ static void stream_grid(lower *l, ir_val tiles, ir_val steps, span at)
     set_grid(l, ir_emit1(hb, IR_OP_stream_programs, int_type(l), in, 2));
 }
 
-/* this program's part: first step and end; how the row is cut */
+/* scratch for one flag a program of the grid that the host computes */
+static void stream_flags(lower *l, stream_cx *c)
+{
+    int64_t dyn = IR_DYN;
+    ir_type t = ir_type_tensor(l->m, ir_type_num(l->m, DT_I32), 1, &dyn, false);
+    c->flags = hidden_scratch(l->k, "stream.flags", t, PARAM_SCRATCH | PARAM_SCRATCH_ZERO);
+    vec_push(l->a, &l->k->scratch, l->k->grid[0]);
+}
+
+/* This program's part: first step and end; how the row is cut. A launch with a grid of its own may start more programs
+ * than there are flags: those beyond have no part. */
 static void stream_part(lower *l, stream_cx *c, ir_val tiles, ir_val *end)
 {
-    ir_val pid = grid_value(l, IR_OP_program_id), n = grid_value(l, IR_OP_num_programs);
+    ir_val rows = ir_emit1a(B(l), IR_OP_tensor_dim, int_type(l), &c->flags, 1, KEY_dim, ir_attr_int(l->m, 0));
+    ir_val pid = grid_value(l, IR_OP_program_id), n = bin(l, IR_OP_min, grid_value(l, IR_OP_num_programs), rows);
     ir_val total = bin(l, IR_OP_mul, tiles, c->steps);
     c->base = bin(l, IR_OP_div, total, n);
     c->rem = bin(l, IR_OP_rem, total, n);
     c->first = bin(l, IR_OP_add, bin(l, IR_OP_mul, pid, c->base), bin(l, IR_OP_min, pid, c->rem));
     ir_val longer = ir_select(B(l), ir_cmp(B(l), IR_OP_lt, pid, c->rem), num(l, 1), num(l, 0));
     *end = bin(l, IR_OP_add, bin(l, IR_OP_add, c->first, c->base), longer);
+    *end = ir_select(B(l), ir_cmp(B(l), IR_OP_lt, pid, n), *end, c->first);
 }
 
 status low_stream(lower *l, const ast_stmt *s)
@@ -189,6 +203,7 @@ status low_stream(lower *l, const ast_stmt *s)
     if (!l->k->has_grid)
         return poison_assigned(l, s);
     stream_cx c = {.steps = bin(l, IR_OP_max, arg[1], num(l, 1))};
+    stream_flags(l, &c);
     stream_part(l, &c, arg[0], &end);
     ir_val one = num(l, 1), zero = num(l, 0);
     ir_val tile0 = bin(l, IR_OP_div, c.first, c.steps), tile1 = bin(l, IR_OP_div, bin(l, IR_OP_sub, end, one), c.steps);
@@ -222,7 +237,7 @@ static void host_scratch_row(lower *l, const ir_type_info *ti)
 {
     kernel_cx *k = l->k;
     vec_push(l->a, &k->scratch, k->grid[0]);
-    for (int i = 0; ti && i < ti->rank; i++)
+    for (int i = 0; i < ti->rank; i++)
         vec_push(l->a, &k->scratch, ir_const_i(&k->host.b, int_type(l), ti->shape[i]));
 }
 
@@ -245,11 +260,8 @@ static bool combine_scratch(lower *l, combine_cx *c, const fv *accs, span at)
         c->acc[i] = accs[i].v;
         c->types[i] = low_vtype(l, accs[i]);
     }
-    int64_t dyn = IR_DYN;
-    ir_type ft = ir_type_tensor(l->m, ir_type_num(l->m, DT_I32), 1, &dyn, false);
-    ir_val flags = hidden_scratch(l->k, "stream.flags", ft, PARAM_SCRATCH | PARAM_SCRATCH_ZERO);
-    host_scratch_row(l, NULL);
-    c->flags = ir_emit1(B(l), IR_OP_tensor_base, ir_type_ptr(l->m, ir_type_num(l->m, DT_I32)), &flags, 1);
+    c->flags =
+        ir_emit1(B(l), IR_OP_tensor_base, ir_type_ptr(l->m, ir_type_num(l->m, DT_I32)), &l->fx->loop->stream->flags, 1);
     return true;
 }
 
@@ -326,8 +338,15 @@ static ir_region owner_region(lower *l, const combine_cx *c, const stream_cx *s)
     flag_rmw(l, c, row, RMW_XCHG, 0);
     ir_yield(B(l), sums, c->n);
     ir_pop(B(l));
-    ir_emit(B(l), &(ir_desc){.code = IR_OP_for, .nin = 3 + c->n, .in = in, .nout = c->n, .types = c->types, .nregions = 1,
-                             .regions = &body}, out);
+    ir_emit(B(l),
+            &(ir_desc){.code = IR_OP_for,
+                       .nin = 3 + c->n,
+                       .in = in,
+                       .nout = c->n,
+                       .types = c->types,
+                       .nregions = 1,
+                       .regions = &body},
+            out);
     ir_yield(B(l), out, c->n);
     ir_pop(B(l));
     return r;

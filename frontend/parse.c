@@ -150,6 +150,8 @@ static int layout_before(parse_ctx *c, span at)
         fe_report(c->d, D_BAD_DEDENT, at, col);
         c->indent[c->nindent] = col; /* the rest of this block stands where this line does */
     }
+    if (!c->dedents) /* the outermost level had been moved in by such a line: nothing closes */
+        return 0;
     c->dedents--;
     return T_DEDENT;
 }

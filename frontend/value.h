@@ -1,7 +1,7 @@
 /* value.h: what an expression stands for while a kernel is lowered.
  *
- * A value is either known at compile time (number, bool, string, None, dtype, function, tuple or list, bound method) or a
- * run-time value: an ir_val of the function being built, whose IR type is its type in the language. Numbers known at
+ * A value is either known at compile time (number, bool, string, None, dtype, function, tuple or list, bound method) or
+ * a run-time value: an ir_val of the function being built, whose IR type is its type in the language. Numbers known at
  * compile time are weak: they take a dtype when they meet a run-time value, or `int` / f32 when one is asked for.
  *
  *   FV_POISON    its diagnostic was given: whatever it touches is poison too, silently

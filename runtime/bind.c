@@ -274,7 +274,8 @@ static bool analyse(rt_call *c, rt_instance *in)
     for (uint32_t i = 0; k && i < k->params.n; i++)
         in->written[i] = (k->params.at[i].flags & PARAM_WRITTEN) != 0;
     pass_ctx ctx = {.m = copy, .a = &m->a, .scratch = &scratch, .d = &m->d, .opt = &opt};
-    in->guards = k ? axis_guards(&ctx, k, &list) : NULL;
+    ir_func *guards = k ? axis_guards(&ctx, k, &list) : NULL;
+    in->guards = guards ? ir_func_copy(guards, copy) : NULL; /* the original lives in scratch memory */
     arena_fini(&scratch);
     return ok;
 }
@@ -324,6 +325,7 @@ bool rt_bind(rt_call *c)
             c->inst = k->instances.at[i];
     if (!c->inst)
         c->inst = lower_instance(c);
+    k->last = c->inst;
     pthread_mutex_unlock(&k->m->lock);
     return c->inst != NULL;
 }

@@ -111,7 +111,6 @@ static bool run(rt_call *c)
             ok = false;
         }
     }
-    c->k->last = c->inst;
     rt_host_fini(&host);
     pthread_mutex_unlock(&d->lock);
     return ok;

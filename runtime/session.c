@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-#define SHOWN 8 /* elements of a summary */
+#define SHOWN 16 /* elements of a summary */
 
 struct rt_session {
     arena a;

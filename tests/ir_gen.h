@@ -3,8 +3,8 @@
  *   kernel @k(%i: *i32, %f: *f32, %n: i64, %m: i32, %x: f32)      i and f: GEN_ELEMS elements, read and written
  *
  * Each byte string gives one kernel; choices come from the bytes, zeros when they end. All ops are built without folding,
- * so passes find everything to do. Kept out is only what has no defined result, as no two ways to run it need agree: a
- * divisor of 0, an index out of bounds, undef, false promises, and sums of floats in an order of the target's choice.
+ * so passes find everything to do. Kept out is only what no two ways to run it need agree on: a divisor of
+ * 0, an index out of bounds, undef, false promises, products of f32 and f64 (they may contract), sums of floats along an axis.
  * Floats are stored as they are; a comparison takes any two NaNs as equal, and none is ever seen through a bitcast.
  */
 #ifndef TILE_TESTS_IR_GEN_H
@@ -134,8 +134,12 @@ static void gen_arith(gen *g)
     static const ir_code ints[] = {IR_OP_and, IR_OP_or, IR_OP_xor, IR_OP_shl, IR_OP_shr, IR_OP_mulhi, IR_OP_div, IR_OP_rem};
     ir_val x, y;
     if (gen_byte(g) & 1) {
-        if ((x = gen_pick(g, gen_num)).id)
-            gen_keep(g, ir_bin(&g->b, nums[gen_below(g, COUNTOF(nums))], x, gen_like(g, x)));
+        if ((x = gen_pick(g, gen_num)).id) {
+            ir_code op = nums[gen_below(g, COUNTOF(nums))];
+            if (op == IR_OP_mul && gen_f3264(g, x))
+                op = IR_OP_max; /* pass combine makes fma of mul and add, which rounds once */
+            gen_keep(g, ir_bin(&g->b, op, x, gen_like(g, x)));
+        }
         return;
     }
     ir_code c = ints[gen_below(g, COUNTOF(ints))];

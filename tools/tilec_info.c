@@ -12,15 +12,14 @@ int tilec_targets(tilec *t)
     printf("targets (--target):\n");
     for (int i = 0; tile_backends[i]; i++) {
         const tile_backend *b = tile_backends[i];
-        if (b->nchips == 0)
-            printf("  %-14s %s\n", b->family, b->doc);
+        printf("  %-20s %s\n", b->family, b->doc);
         for (uint32_t c = 0; c < b->nchips; c++)
-            printf("  %s:%-*s %s\n", b->family, 13 - (int)str_of(b->family).n, b->chips[c], b->doc);
+            printf("  %s:%s\n", b->family, b->chips[c]);
     }
     str host = cpu_host_describe(t->a);
     printf("devices (--device):\n");
     for (int i = 0; rt_drivers[i]; i++)
-        printf("  %-14s %s\n", rt_drivers[i]->name, rt_drivers[i]->doc);
+        printf("  %-20s %s\n", rt_drivers[i]->name, rt_drivers[i]->doc);
     printf("host: %.*s\n", STR_ARG(host));
     return EXIT_DONE;
 }

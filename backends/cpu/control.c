@@ -8,10 +8,8 @@
 
 #include <string.h>
 
-#define MAX_CARRIED 64
-
 typedef struct carried {
-    lval init[MAX_CARRIED], phi[MAX_CARRIED], next[MAX_CARRIED]; /* NULL: a tile in a buffer */
+    lval *init, *phi, *next; /* NULL: a tile in a buffer */
     uint32_t n;
 } carried;
 
@@ -78,11 +76,11 @@ static void carry_in(kern *k, ir_op o, uint32_t skip, carried *x)
 {
     const ir_func *f = k->f;
     x->n = ir_nout(f, o);
-    if (x->n > MAX_CARRIED)
-        bug("loop carries %u values", x->n);
+    x->init = ARENA_ARRAY(k->a, lval, x->n);
+    x->phi = ARENA_ARRAY(k->a, lval, x->n);
+    x->next = ARENA_ARRAY(k->a, lval, x->n);
     for (uint32_t i = 0; i < x->n; i++) {
         ir_val init = ir_in(f, o, skip + i), out = ir_out(f, o, i);
-        x->init[i] = NULL;
         switch ((val_class)val_of(k, out)->cls) {
         case VC_CARRIED: copy_to(k, init, val_of(k, out)->buffer); break;
         case VC_SHIFT: {
@@ -164,7 +162,6 @@ static void carry_round(kern *k, const plan_step *s, ir_region body, uint32_t sk
 static void open_head(cg *c, carried *x, lblock from)
 {
     for (uint32_t i = 0; i < x->n; i++) {
-        x->phi[i] = NULL;
         if (!x->init[i])
             continue;
         x->phi[i] = LLVMBuildPhi(c->b, LLVMTypeOf(x->init[i]), "");
@@ -306,14 +303,14 @@ static void point(kern *k, const plan_step *s)
         return;
     }
     if (ir_op_code(f, o) == IR_OP_map) {
-        lval in[16], out[16];
+        lval *in = ARENA_ARRAY(k->a, lval, ir_nin(f, o)), *out = ARENA_ARRAY(k->a, lval, ir_nout(f, o));
         region_prepare(k, ir_op_region(f, o, 0));
-        for (uint32_t i = 0; i < ir_nin(f, o) && i < COUNTOF(in); i++)
+        for (uint32_t i = 0; i < ir_nin(f, o); i++)
             in[i] = ev_scalar(k, ir_in(f, o, i));
         nest_enter(k->n, -1);
         region_eval(k, ir_op_region(f, o, 0), in, 1, out);
         nest_leave(k->n, -1);
-        for (uint32_t i = 0; i < ir_nout(f, o) && i < COUNTOF(out); i++)
+        for (uint32_t i = 0; i < ir_nout(f, o); i++)
             k->scalar[ir_out(f, o, i).id] = out[i];
         return;
     }

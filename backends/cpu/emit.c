@@ -58,6 +58,12 @@ static bool emit(arena *a, const ir_module *m, const ir_func *k, const backend_t
     return true;
 }
 
+static bool emit_llvm(arena *a, str path, str text, const backend_target *t, backend_stage stage, str *out, diags *d)
+{
+    cg_target target;
+    return target_of(a, t, &target, d) && cpu_emit_text(a, path, text, &target, stage, out, d);
+}
+
 extern const tile_backend cpu_backend;
 const tile_backend cpu_backend = {
     .family = "cpu",
@@ -66,6 +72,7 @@ const tile_backend cpu_backend = {
     .npipeline = COUNTOF(pipeline),
     .runs = true,
     .emit = emit,
+    .emit_llvm = emit_llvm,
     .chips = chip_names,
     .nchips = COUNTOF(chip_names),
 };

@@ -176,7 +176,7 @@ static void limit(nest *n, lval count)
 static bool assume_compare(nest *n, ir_code code, lv x, lv y, dtype d, lv *out)
 {
     cg *c = n->k->c;
-    if (y.form != LV_UNI || !may_assume(n, x, d) || (code != IR_OP_lt && code != IR_OP_le && code != IR_OP_gt && code != IR_OP_ge))
+    if (y.form != LV_UNI || y.level >= n->inner || !may_assume(n, x, d) || (code != IR_OP_lt && code != IR_OP_le && code != IR_OP_gt && code != IR_OP_ge))
         return false;
     int level = n->inner - 1;
     nest_enter(n, level);
@@ -332,6 +332,18 @@ static lv elt_plain(nest *n, ir_op o, const cg_elt_op *e, const lv *in, uint32_t
     return r;
 }
 
+/* an address held in an integer */
+static lv to_pointer(nest *n, lv x, dtype from)
+{
+    cg *c = n->k->c;
+    x = widen_offset(n, x, from);
+    int level = x.form == LV_VEC ? n->inner : x.level;
+    nest_enter(n, level);
+    x.v = LLVMBuildIntToPtr(c->b, x.v, cg_vec(c->ptr, x.form == LV_VEC ? n->lanes : 1), "");
+    nest_leave(n, level);
+    return x;
+}
+
 lv ev_elt(nest *n, ir_op o, uint32_t at)
 {
     const ir_func *f = n->k->f;
@@ -346,7 +358,9 @@ lv ev_elt(nest *n, ir_op o, uint32_t at)
     dtype to = ir_type_dt(f->m, ir_vtype(f, ir_out(f, o, 0)));
     if (code == IR_OP_ptr_add)
         return pointer_add(n, o, in[0], in[1]);
-    if (code == IR_OP_ptr_cast || code == IR_OP_hint)
+    if (code == IR_OP_ptr_cast && from != DT_NONE)
+        return to_pointer(n, in[0], from);
+    if ((code == IR_OP_ptr_cast && to == DT_NONE) || code == IR_OP_hint)
         return in[0];
     if (nin == 2 && affine(n, code, from, in, &r))
         return r;

@@ -40,7 +40,7 @@ typedef struct body {
 typedef struct vloop {
     lblock head, last;
     lval j, next;
-    lval phi[8][MAX_UNROLL];
+    lval phi[PLAN_MAX_REDUCTIONS][MAX_UNROLL];
 } vloop;
 
 /* ---- shape of the nest ---- */
@@ -195,10 +195,8 @@ static void put_in_buffer(kern *k, body *b, ir_val v)
 static void map_item(kern *k, nest *n, ir_op o)
 {
     const ir_func *f = k->f;
-    lval in[16], out[16];
     uint32_t nin = ir_nin(f, o), nout = ir_nout(f, o);
-    if (nin > COUNTOF(in) || nout > COUNTOF(out))
-        bug("map of %u operands", nin);
+    lval *in = ARENA_ARRAY(k->a, lval, nin), *out = ARENA_ARRAY(k->a, lval, nout);
     for (uint32_t i = 0; i < nin; i++)
         in[i] = lv_vec(n, ev(n, ir_in(f, o, i), 0));
     region_prepare(k, ir_op_region(f, o, 0));
@@ -524,8 +522,6 @@ static void run(kern *k, body *b, int step)
             accum r;
             accum_init(k, &r, b->s->items.at[i], b->n.lanes);
             vec_push(k->a, &b->red, r);
-            if (b->red.n > COUNTOF(((vloop *)0)->phi))
-                bug("more than %zu reductions in a nest", COUNTOF(((vloop *)0)->phi));
         }
     open_loops(k, b, step);
     vector_loops(k, b);

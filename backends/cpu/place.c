@@ -285,12 +285,20 @@ static int32_t add_step(placer *w, step_kind kind, ir_op o)
     return (int32_t)w->r->steps.n - 1;
 }
 
+static bool is_full(const placer *w, const plan_step *t)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < t->items.n; i++)
+        n += ir_op_code(w->p->f, t->items.at[i]) == IR_OP_reduce;
+    return n >= PLAN_MAX_REDUCTIONS;
+}
+
 static int32_t find_nest(placer *w, int32_t bound, const shape_of *s)
 {
     uint32_t from = (uint32_t)bound > w->first ? (uint32_t)bound : w->first;
     for (uint32_t i = from; i < w->r->steps.n; i++) {
         const plan_step *t = &w->p->steps.at[w->r->steps.at[i]];
-        if (t->kind == STEP_NEST && shape_is(s, t->rank, t->shape))
+        if (t->kind == STEP_NEST && shape_is(s, t->rank, t->shape) && !is_full(w, t))
             return (int32_t)i;
     }
     int32_t at = add_step(w, STEP_NEST, (ir_op){0});

@@ -31,6 +31,8 @@
 
 #include "compiler/ir.h"
 
+#define PLAN_MAX_REDUCTIONS 8 /* in one nest: each holds several vector registers */
+
 typedef enum val_class { VC_NONE, VC_SCALAR, VC_SYM, VC_DATA, VC_CARRIED, VC_SHIFT } val_class;
 typedef enum step_kind { STEP_NEST, STEP_WHOLE, STEP_POINT, STEP_HOST, STEP_CTRL, STEP_FLUSH } step_kind;
 

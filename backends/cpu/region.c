@@ -92,10 +92,8 @@ static void both_sides(env *e, ir_op o)
 {
     const ir_func *f = e->k->f;
     cg *c = e->k->c;
-    lval r[2][16], cond = get(e, ir_in(f, o, 0));
     uint32_t n = ir_nout(f, o);
-    if (n > COUNTOF(r[0]))
-        bug("branch with %u results", n);
+    lval *r[2] = {ARENA_ARRAY(e->k->a, lval, n), ARENA_ARRAY(e->k->a, lval, n)}, cond = get(e, ir_in(f, o, 0));
     for (uint32_t i = 0; i < 2; i++)
         run(e, ir_op_region(f, o, i), r[i]);
     for (uint32_t i = 0; i < n; i++)
@@ -107,9 +105,7 @@ static void branch(env *e, ir_op o)
     const ir_func *f = e->k->f;
     cg *c = e->k->c;
     uint32_t n = ir_nout(f, o);
-    lval r[2][16], cond = get(e, ir_in(f, o, 0));
-    if (n > COUNTOF(r[0]))
-        bug("branch with %u results", n);
+    lval *r[2] = {ARENA_ARRAY(e->k->a, lval, n), ARENA_ARRAY(e->k->a, lval, n)}, cond = get(e, ir_in(f, o, 0));
     lblock side[2] = {cg_block(c, "then"), cg_block(c, "else")}, end[2], join = cg_block(c, "join");
     LLVMBuildCondBr(c->b, cond, side[0], side[1]);
     for (uint32_t i = 0; i < 2; i++) {
@@ -133,9 +129,8 @@ static void repeat(env *e, ir_op o)
     cg *c = e->k->c;
     bool counted = ir_op_code(f, o) == IR_OP_for;
     uint32_t n = ir_nout(f, o), skip = counted ? 3 : 0;
-    lval init[16], phi[16], next[16], i = NULL, trips = NULL;
-    if (n > COUNTOF(init))
-        bug("loop with %u carried values", n);
+    lval *init = ARENA_ARRAY(e->k->a, lval, n), *phi = ARENA_ARRAY(e->k->a, lval, n);
+    lval *next = ARENA_ARRAY(e->k->a, lval, n), i = NULL, trips = NULL;
     for (uint32_t q = 0; q < n; q++)
         init[q] = get(e, ir_in(f, o, skip + q));
     if (counted)
@@ -219,8 +214,8 @@ void region_eval_lanes(kern *k, ir_region r, const lval *params, uint32_t n, int
         region_eval(k, r, params, lanes, results);
         return;
     }
+    lval *in = ARENA_ARRAY(k->a, lval, n), *out = ARENA_ARRAY(k->a, lval, nresults);
     for (int lane = 0; lane < lanes; lane++) {
-        lval in[32], out[32];
         for (uint32_t i = 0; i < n; i++)
             in[i] = cg_extract(c, params[i], lane);
         region_eval(k, r, in, 1, out);

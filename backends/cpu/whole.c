@@ -84,9 +84,7 @@ static void sort(kern *k, const plan_step *s)
     const ir_type_info *t = type_of(k, ir_in(f, s->op, 0));
     whole_split(t, ir_int(f, s->op, KEY_axis, 0), &outer, &len, &inner);
     int64_t keep = ir_int(f, s->op, KEY_k, len);
-    lval in[16];
-    if (n > COUNTOF(in))
-        bug("sort of %u operands", n);
+    lval *in = ARENA_ARRAY(k->a, lval, n);
     for (uint32_t i = 0; i < n; i++)
         in[i] = whole_operand(k, s, i);
     lval order = buffer_address(k, s->temps.at[n]);

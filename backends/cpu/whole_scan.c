@@ -7,27 +7,33 @@
  */
 #include "backends/cpu/cpu.h"
 
-#define MAX_OPERANDS 16
-
 typedef struct rows {
     kern *k;
     const plan_step *s;
     ir_region region;
     uint32_t n;              /* operands */
-    lval in[MAX_OPERANDS], out[MAX_OPERANDS];
-    dtype dt[MAX_OPERANDS];
-    lty mem[MAX_OPERANDS];
-    unsigned size[MAX_OPERANDS];
+    lval *in, *out;          /* addresses of operands and results */
+    dtype *dt;
+    lty *mem;
+    unsigned *size;
     int64_t outer, len, inner;
     int lanes;
 } rows;
+
+static lval *array(const rows *r)
+{
+    return ARENA_ARRAY(r->k->a, lval, r->n);
+}
 
 static rows rows_of(kern *k, const plan_step *s)
 {
     const ir_func *f = k->f;
     rows r = {.k = k, .s = s, .region = ir_op_region(f, s->op, 0), .n = ir_nin(f, s->op)};
-    if (r.n > MAX_OPERANDS)
-        bug("op '%s' with %u operands", ir_info(f, s->op)->name, r.n);
+    r.in = array(&r);
+    r.out = array(&r);
+    r.dt = ARENA_ARRAY(k->a, dtype, r.n);
+    r.mem = ARENA_ARRAY(k->a, lty, r.n);
+    r.size = ARENA_ARRAY(k->a, unsigned, r.n);
     whole_split(ir_type_of(f->m, ir_vtype(f, ir_in(f, s->op, 0))), ir_int(f, s->op, KEY_axis, 0), &r.outer, &r.len, &r.inner);
     unsigned widest = 1;
     for (uint32_t i = 0; i < r.n; i++) {
@@ -59,7 +65,7 @@ static void put(rows *r, uint32_t i, lval base, lval index, lval x)
 
 static void combine(rows *r, const lval *x, const lval *y, int lanes, lval *out)
 {
-    lval p[2 * MAX_OPERANDS];
+    lval *p = ARENA_ARRAY(r->k->a, lval, 2 * r->n);
     for (uint32_t i = 0; i < r->n; i++) {
         p[i] = x[i];
         p[r->n + i] = y[i];
@@ -71,7 +77,7 @@ static void combine(rows *r, const lval *x, const lval *y, int lanes, lval *out)
 static void line(rows *r, lval first, int lanes, bool scan, bool reverse)
 {
     cg *c = r->k->c;
-    lval acc[MAX_OPERANDS], next[MAX_OPERANDS], x[MAX_OPERANDS];
+    lval *acc = array(r), *next = array(r), *x = array(r), *phi = array(r);
     lval start = reverse ? LLVMBuildAdd(c->b, first, cg_i64(c, (r->len - 1) * r->inner), "") : first;
     for (uint32_t i = 0; i < r->n; i++) {
         acc[i] = at(r, i, r->in[i], start, lanes);
@@ -80,10 +86,9 @@ static void line(rows *r, lval first, int lanes, bool scan, bool reverse)
     }
     lblock from = cg_here(c);
     loop l = loop_begin(c, cg_i64(c, 1), cg_i64(c, r->len), 1);
-    LLVMBasicBlockRef body = cg_here(c);
+    lblock body = cg_here(c);
     cg_at(c, l.head);
     LLVMPositionBuilderBefore(c->b, LLVMGetNextInstruction(l.i));
-    lval phi[MAX_OPERANDS];
     for (uint32_t i = 0; i < r->n; i++) {
         phi[i] = LLVMBuildPhi(c->b, LLVMTypeOf(acc[i]), "");
         LLVMAddIncoming(phi[i], &acc[i], &from, 1);
@@ -149,6 +154,8 @@ void whole_scan(kern *k, const plan_step *s)
 static lval half_of(cg *c, lval both, int odd)
 {
     int order[64], n = cg_lanes(both) / 2;
+    if (n == 1)
+        return cg_extract(c, both, odd);
     for (int i = 0; i < n; i++)
         order[i] = 2 * i + odd;
     return cg_shuffle(c, both, LLVMGetPoison(LLVMTypeOf(both)), order, n);
@@ -166,11 +173,11 @@ static void rounds(rows *r, const lval *tmp)
     LLVMBuildCondBr(c->b, cg_icmp(c, LLVMIntSGT, m, one), body, exit);
     cg_at(c, body);
     lval half = LLVMBuildLShr(c->b, m, one, ""), last = LLVMBuildSub(c->b, m, one, "");
-    lval odd = LLVMBuildAnd(c->b, m, one, ""), keep[MAX_OPERANDS];
+    lval odd = LLVMBuildAnd(c->b, m, one, ""), *keep = array(r);
     for (uint32_t i = 0; i < r->n; i++)
         keep[i] = at(r, i, tmp[i], last, 1);
     loop l = loop_begin(c, cg_i64(c, 0), half, r->lanes);
-    lval x[MAX_OPERANDS], y[MAX_OPERANDS], z[MAX_OPERANDS];
+    lval *x = array(r), *y = array(r), *z = array(r);
     lval twice = LLVMBuildShl(c->b, l.i, one, "");
     for (uint32_t i = 0; i < r->n; i++) {
         lval both = at(r, i, tmp[i], twice, 2 * r->lanes);
@@ -195,7 +202,7 @@ static void reduce_row(rows *r, lval row)
 {
     cg *c = r->k->c;
     const ir_func *f = r->k->f;
-    lval tmp[MAX_OPERANDS];
+    lval *tmp = array(r);
     for (uint32_t i = 0; i < r->n; i++) {
         tmp[i] = buffer_address(r->k, r->s->temps.at[r->n + i]);
         lval from = cg_gep(c, r->mem[i], r->in[i], LLVMBuildMul(c->b, row, cg_i64(c, r->len), ""));

@@ -169,13 +169,24 @@ static lval bit_cast(cg *c, const cg_elt_op *e, lval x)
     return cg_bits(c, x, to);
 }
 
+/* addresses are integers of 64 bits in either direction */
+static lval pointer_cast(cg *c, const cg_elt_op *e, lval x)
+{
+    if (e->from == DT_NONE && e->to != DT_NONE)
+        return LLVMBuildPtrToInt(c->b, x, cg_vec(c->i64, e->lanes), "");
+    if (e->from != DT_NONE && e->to == DT_NONE)
+        return LLVMBuildIntToPtr(c->b, x, cg_vec(c->ptr, e->lanes), "");
+    return x;
+}
+
 lval cg_elt(cg *c, const cg_elt_op *e, const lval *in)
 {
     switch (e->code) {
     case IR_OP_select: return cg_sel(c, in[0], in[1], in[2]);
     case IR_OP_cast: return cg_cast(c, in[0], e->from, e->to, e->rtz, e->lanes);
     case IR_OP_bitcast: return bit_cast(c, e, in[0]);
-    case IR_OP_ptr_cast: case IR_OP_hint: return in[0];
+    case IR_OP_ptr_cast: return pointer_cast(c, e, in[0]);
+    case IR_OP_hint: return in[0];
     default: break;
     }
     if (is_small_float(e->from))

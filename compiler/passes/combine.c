@@ -3,7 +3,8 @@
  *   add(mul(a, b), c), sub, in f32 and f64   fma, where the product has no other use and stands in the same region: the one
  *                                            place where the compiler contracts, and it shows in the IR
  *   select(m, load(p, m), k), k constant     load(p, m, k)
- *   sum over k of a[m, k, 1] * b[1, k, n]    dot(a, b, 0) in f32, whatever the order of the three dimensions
+ *   sum over k of a[m, k, 1] * b[1, k, n]    dot(a, b, 0), whatever the order of the three dimensions; in f32 and f64, with a and b
+ *                                            widened from f16, bf16 or f8 taken as they were, and in i32 where both were 8 bits
  */
 #include "compiler/passes/rewrite.h"
 
@@ -31,8 +32,10 @@ static ir_op product(rw *r, ir_op o, uint32_t i)
 static bool to_fma(rw *r, ir_op o)
 {
     ir_code code = ir_op_code(r->old, o);
+    if (code != IR_OP_add && code != IR_OP_sub)
+        return false;
     dtype dt = ir_type_dt(r->old->m, ir_vtype(r->old, ir_out(r->old, o, 0)));
-    if ((code != IR_OP_add && code != IR_OP_sub) || (dt != DT_F32 && dt != DT_F64))
+    if (dt != DT_F32 && dt != DT_F64)
         return false;
     uint32_t at = product(r, o, 0).id ? 0 : 1;
     ir_op m = product(r, o, at);
@@ -82,32 +85,51 @@ static bool sums(const ir_func *f, ir_op o)
 {
     ir_region r = ir_op_region(f, o, 0);
     ir_op a = ir_first(f, r);
-    return ir_op_code(f, a) == IR_OP_add && ir_next(f, a).id == ir_last(f, r).id && ir_in(f, ir_last(f, r), 0).id == ir_out(f, a, 0).id &&
-           !ir_def(f, ir_in(f, a, 0)).id && !ir_def(f, ir_in(f, a, 1)).id && ir_in(f, a, 0).id != ir_in(f, a, 1).id;
+    if (ir_op_code(f, a) != IR_OP_add || ir_next(f, a).id != ir_last(f, r).id || ir_in(f, ir_last(f, r), 0).id != ir_out(f, a, 0).id)
+        return false;
+    ir_val x = ir_in(f, a, 0), y = ir_in(f, a, 1), p = ir_param_of(f, r, 0), q = ir_param_of(f, r, 1);
+    return (x.id == p.id && y.id == q.id) || (x.id == q.id && y.id == p.id);
 }
 
-/* v as a broadcast along just one dimension: that dimension, or -1; *src is what is broadcast */
-static int missing_dim(const ir_func *f, ir_val v, ir_val *src)
+/* a factor of the product, under its broadcast and its widening */
+typedef struct factor {
+    ir_val src;
+    dtype dt;    /* of src */
+    int missing; /* the one dimension of extent 1 that was broadcast; -1: none, or several */
+} factor;
+
+static bool widened(dtype from, dtype to)
 {
-    ir_op d = ir_def(f, v);
-    if (!d.id || ir_op_code(f, d) != IR_OP_broadcast)
-        return -1;
-    *src = ir_in(f, d, 0);
-    const ir_type_info *from = ir_type_of(f->m, ir_vtype(f, *src)), *to = ir_type_of(f->m, ir_vtype(f, v));
-    int at = -1;
-    for (int i = 0; i < to->rank; i++) {
-        if (from->shape[i] == to->shape[i])
-            continue;
-        if (at >= 0)
-            return -1;
-        at = i;
+    if (to == DT_I32)
+        return from == DT_I8 || from == DT_U8;
+    return to == DT_F32 && (from == DT_F16 || from == DT_BF16 || dt_is_f8(from));
+}
+
+static factor factor_of(const ir_func *f, ir_val v)
+{
+    const ir_type_info *full = ir_type_of(f->m, ir_vtype(f, v)), *t;
+    factor x = {v, full->dt, -1};
+    for (ir_op d = ir_def(f, v); d.id; d = ir_def(f, x.src)) {
+        ir_code code = ir_op_code(f, d);
+        dtype from = ir_nin(f, d) ? ir_type_dt(f->m, ir_vtype(f, ir_in(f, d, 0))) : DT_NONE;
+        if (code == IR_OP_cast && x.dt == full->dt && widened(from, x.dt))
+            x.dt = from;
+        else if (code != IR_OP_broadcast)
+            break;
+        x.src = ir_in(f, d, 0);
     }
-    return at;
+    t = ir_type_of(f->m, ir_vtype(f, x.src));
+    for (int i = 0; i < full->rank; i++)
+        if (t->shape[i] != full->shape[i])
+            x.missing = x.missing == -1 ? i : -2;
+    return x;
 }
 
-/* src [.., 1, ..] without dimension `gone`, as a matrix with K along `k_dim` (0 or 1) */
-static ir_val matrix(rw *r, ir_val src, int gone, int k_axis, int k_dim)
+/* x without its missing dimension, as a matrix of dt with K along `k_dim` (0 or 1) */
+static ir_val matrix(rw *r, factor x, dtype dt, int k_axis, int k_dim)
 {
+    int gone = x.missing;
+    ir_val src = ir_cast(&r->b, ir_map_get(&r->map, x.src), dt);
     const ir_type_info *t = ir_type_of(r->f->m, ir_vtype(r->f, src));
     int64_t shape[2];
     for (int i = 0, n = 0; i < 3; i++)
@@ -125,24 +147,27 @@ static ir_val matrix(rw *r, ir_val src, int gone, int k_axis, int k_dim)
 static bool to_dot(rw *r, ir_op o)
 {
     const ir_func *f = r->old;
-    ir_val x, y;
     if (ir_op_code(f, o) != IR_OP_reduce || ir_nin(f, o) != 1 || !sums(f, o))
         return false;
     ir_op m = ir_def(f, ir_in(f, o, 0));
     ir_type t = ir_vtype(f, ir_in(f, o, 0));
-    if (!m.id || ir_op_code(f, m) != IR_OP_mul || ir_type_rank(f->m, t) != 3 || ir_type_dt(f->m, t) != DT_F32)
+    dtype dt = ir_type_dt(f->m, t);
+    if (!m.id || ir_op_code(f, m) != IR_OP_mul || ir_type_rank(f->m, t) != 3 || (dt != DT_F32 && dt != DT_F64 && dt != DT_I32))
         return false;
     int k_axis = (int)ir_int(f, o, KEY_axis, 0);
-    int dx = missing_dim(f, ir_in(f, m, 0), &x), dy = missing_dim(f, ir_in(f, m, 1), &y);
-    if (dx < 0 || dy < 0 || dx == dy || dx == k_axis || dy == k_axis)
+    factor x = factor_of(f, ir_in(f, m, 0)), y = factor_of(f, ir_in(f, m, 1));
+    if (x.missing < 0 || y.missing < 0 || x.missing == y.missing || x.missing == k_axis || y.missing == k_axis)
         return false;
-    /* x varies along dy, y along dx; the result's first dimension is the smaller of the two */
-    bool x_first = dy < dx;
+    bool as_were = x.dt == y.dt || (dt_bits(x.dt) == 8 && dt_bits(y.dt) == 8);
+    if (dt == DT_I32 && (dt_bits(x.dt) != 8 || dt_bits(y.dt) != 8))
+        return false;
+    /* x varies along y's missing dimension, y along x's; the result's first dimension is the smaller of the two */
+    bool x_first = y.missing < x.missing;
     rw_begin(r, o);
-    ir_val left = matrix(r, ir_map_get(&r->map, x_first ? x : y), x_first ? dx : dy, k_axis, 1);
-    ir_val right = matrix(r, ir_map_get(&r->map, x_first ? y : x), x_first ? dy : dx, k_axis, 0);
+    ir_val left = matrix(r, x_first ? x : y, as_were ? (x_first ? x.dt : y.dt) : dt, k_axis, 1);
+    ir_val right = matrix(r, x_first ? y : x, as_were ? (x_first ? y.dt : x.dt) : dt, k_axis, 0);
     ir_type out = ir_vtype(f, ir_out(f, o, 0));
-    rw_set(r, o, 0, ir_emit1(&r->b, IR_OP_dot, out, (ir_val[]){left, right, ir_const_f(&r->b, out, 0)}, 3));
+    rw_set(r, o, 0, ir_emit1(&r->b, IR_OP_dot, out, (ir_val[]){left, right, ir_const_bits(&r->b, out, 0)}, 3));
     return true;
 }
 

@@ -1,7 +1,8 @@
 /* lower_tensors.c: pass lower_tensors: tensor accesses become pointers and masks.
  *
  * A view becomes a tensor_make of its own base, sizes and strides, with no elements where an index was outside; whatever flows
- * through control flow stays a tensor. An access becomes
+ * through control flow stays a tensor. A view keeps the sizes that the source sees (tensor_dim) apart from those that accesses
+ * are checked against: an index outside doesn't change the former. An access becomes
  *
  *   index of dimension d:  i_d = at_d + arange, as a tile that varies along d only
  *   pointer:               (base + sum at_d * stride_d) + sum arange_d * stride_d      uniform part first, so it stays affine
@@ -15,6 +16,10 @@ typedef struct tensor_parts {
     int rank;
     ir_val base, size[IR_MAX_TENSOR_RANK], stride[IR_MAX_TENSOR_RANK];
 } tensor_parts;
+
+typedef struct lower {
+    ir_val **sizes; /* by old value id, of views: their sizes as the source sees them; NULL: those of the tensor */
+} lower;
 
 static ir_type int_type(rw *r)
 {
@@ -63,12 +68,25 @@ static ir_val moved(rw *r, ir_val base, ir_val index, ir_val stride)
     return ir_ptr_add(&r->b, base, ir_bin(&r->b, IR_OP_mul, index, stride));
 }
 
+/* size of a range of a dimension: what of it lies inside, with a start outside none */
+static ir_val range_size(rw *r, ir_val from, ir_val to, ir_val size)
+{
+    ir_val zero = ir_const_i(&r->b, int_type(r), 0);
+    ir_val clipped = ir_bin(&r->b, IR_OP_sub, ir_bin(&r->b, IR_OP_min, to, size), from);
+    return ir_select(&r->b, within(r, from, size, true), ir_bin(&r->b, IR_OP_max, clipped, zero), zero);
+}
+
 static void lower_view(rw *r, ir_op o)
 {
+    lower *l = r->ctx;
     tensor_parts p = parts_of(r, rw_in(r, o, 0));
     uint32_t n, at = 1;
     const int64_t *kinds = ir_ints(r->old, o, KEY_kinds, &n);
+    const ir_val *from_seen = l->sizes[ir_in(r->old, o, 0).id];
     ir_val inside = {0}, size[IR_MAX_TENSOR_RANK], stride[IR_MAX_TENSOR_RANK], base = p.base;
+    ir_val *seen = ARENA_ARRAY(r->c->scratch, ir_val, IR_MAX_TENSOR_RANK);
+    if (!from_seen)
+        from_seen = p.size;
     uint32_t k = 0;
     for (int d = 0; d < p.rank; d++) {
         if (kinds[d] == 0) {
@@ -78,17 +96,18 @@ static void lower_view(rw *r, ir_op o)
             continue;
         }
         size[k] = p.size[d];
+        seen[k] = from_seen[d];
         stride[k] = p.stride[d];
         if (kinds[d] == 1) {
             ir_val from = ir_cast(&r->b, rw_in(r, o, at), DT_I64), to = ir_cast(&r->b, rw_in(r, o, at + 1), DT_I64);
             at += 2;
-            inside = both(r, inside, within(r, from, p.size[d], true));
             base = moved(r, base, from, p.stride[d]);
-            ir_val clipped = ir_bin(&r->b, IR_OP_sub, ir_bin(&r->b, IR_OP_min, to, p.size[d]), from);
-            size[k] = ir_bin(&r->b, IR_OP_max, clipped, ir_const_i(&r->b, int_type(r), 0));
+            size[k] = range_size(r, from, to, p.size[d]);
+            seen[k] = range_size(r, from, to, from_seen[d]);
         }
         k++;
     }
+    l->sizes[ir_out(r->old, o, 0).id] = seen;
     if (inside.id)
         size[0] = ir_select(&r->b, inside, size[0], ir_const_i(&r->b, int_type(r), 0));
     ir_val in[1 + 2 * IR_MAX_TENSOR_RANK] = {base};
@@ -120,12 +139,16 @@ static access box_access(rw *r, ir_op o, ir_type box)
 {
     tensor_parts p = parts_of(r, rw_in(r, o, 0));
     const ir_type_info *t = ir_type_of(r->f->m, box);
-    access a = {.rank = t->rank};
+    access a = {.rank = t->kind == TK_TILE ? t->rank : 0};
     ir_val base = p.base, rest = {0};
     for (int d = 0; d < a.rank; d++)
         a.shape[d] = t->shape[d];
-    for (int d = 0; d < a.rank; d++)
-        base = moved(r, base, ir_cast(&r->b, rw_in(r, o, 1 + (uint32_t)d), DT_I64), p.stride[d]);
+    for (int d = 0; d < p.rank; d++) {
+        ir_val at = ir_cast(&r->b, rw_in(r, o, 1 + (uint32_t)d), DT_I64);
+        base = moved(r, base, at, p.stride[d]);
+        if (a.rank == 0) /* one element */
+            a.mask = both(r, a.mask, within(r, at, p.size[d], false));
+    }
     for (int d = 0; d < a.rank; d++) {
         ir_val at = ir_cast(&r->b, rw_in(r, o, 1 + (uint32_t)d), DT_I64), step = steps(r, a.rank, a.shape, d);
         const ir_type_info *st = ir_type_of(r->f->m, ir_vtype(r->f, step));
@@ -138,7 +161,7 @@ static access box_access(rw *r, ir_op o, ir_type box)
         ir_val off = ir_broadcast(&r->b, times(r, step, p.stride[d]), a.rank, a.shape);
         rest = rest.id ? ir_bin(&r->b, IR_OP_add, rest, off) : off;
     }
-    a.ptr = ir_ptr_add(&r->b, ir_splat(&r->b, base, a.rank, a.shape), rest);
+    a.ptr = a.rank ? ir_ptr_add(&r->b, ir_splat(&r->b, base, a.rank, a.shape), rest) : base;
     return a;
 }
 
@@ -232,6 +255,13 @@ static bool visit(rw *r, ir_op o)
         lower_load(r, o, box_access(r, o, ir_vtype(f, ir_out(f, o, 0))), 1 + rank);
         return true;
     }
+    case IR_OP_tensor_dim: {
+        const lower *l = r->ctx;
+        const ir_val *seen = l->sizes[ir_in(f, o, 0).id];
+        if (seen)
+            rw_set(r, o, 0, seen[ir_int(f, o, KEY_dim, 0)]);
+        return seen != NULL;
+    }
     case IR_OP_tensor_store: lower_write(r, o, IR_OP_store); return true;
     case IR_OP_tensor_atomic: lower_write(r, o, IR_OP_atomic_rmw); return true;
     case IR_OP_tensor_gather: lower_gather(r, o); return true;
@@ -242,7 +272,8 @@ static bool visit(rw *r, ir_op o)
 
 ir_func *pass_lower_tensors(pass_ctx *c, ir_func *f)
 {
+    lower l = {.sizes = ARENA_ARRAY(c->scratch, ir_val *, f->vals.n)};
     rw r;
-    rw_init(&r, c, f, visit, NULL);
+    rw_init(&r, c, f, visit, &l);
     return rw_run(&r);
 }

@@ -1,7 +1,7 @@
 /* narrow.c: pass narrow: tiles of i64 values that fit are computed in 32 bits.
  *
- * A tile fits where its range proves it (always), or where it is boundable and the launch met the guards (opt->narrow; the guard
- * function is added to the module, see guards.c). Fitting tiles made by arithmetic of fitting tiles get an i32 twin; comparisons,
+ * A tile fits where its range proves it (always), or where the launch checked that it does (opt->narrow, and the guard function
+ * in the module, see guards.c; pass specialise puts it there). Fitting tiles made by arithmetic of fitting tiles get an i32 twin; comparisons,
  * conversions and pointer offsets take the twin. The wide value stays as a cast of it, which goes when nothing uses it. Before
  * that, an offset that is the sum of a uniform part and a rest is split: the uniform part moves the scalar pointer in 64 bits, so
  * that what is left in the tile often needs no guard at all.
@@ -11,8 +11,7 @@
 
 typedef struct narrow {
     axis known;
-    bool *boundable;
-    bool guarded;
+    guard_set *guards; /* NULL: none hold */
     ir_val *twin; /* by old value id */
 } narrow;
 
@@ -27,7 +26,7 @@ static bool fits(const narrow *n, const ir_func *f, ir_val v)
     const axis_info *i = &n->known.at[v.id];
     if (ir_type_dt(f->m, ir_vtype(f, v)) != DT_I64)
         return false;
-    return (i->known && i->lo >= INT32_MIN && i->hi <= INT32_MAX) || (n->guarded && n->boundable[v.id]);
+    return (i->known && i->lo >= INT32_MIN && i->hi <= INT32_MAX) || (n->guards && guards_hold(n->guards, v));
 }
 
 /* the value in 32 bits: its twin, or a cast */
@@ -155,16 +154,30 @@ static bool split(rw *r, ir_op o)
     return false;
 }
 
+static ir_func *split_offsets(pass_ctx *c, ir_func *f)
+{
+    rw r;
+    rw_init(&r, c, f, split, NULL);
+    return rw_run(&r);
+}
+
+ir_func *narrow_form(pass_ctx *c, ir_func *f)
+{
+    return split_offsets(c, pass_fold(c, pass_lower_tensors(c, f)));
+}
+
 ir_func *pass_narrow(pass_ctx *c, ir_func *f)
 {
     narrow n = {0};
     rw r;
-    rw_init(&r, c, f, split, NULL);
-    f = rw_run(&r);
+    f = split_offsets(c, f);
     n.known = axis_build(c->scratch, f, c->opt);
-    n.boundable = guards_boundable(c->scratch, f);
     n.twin = ARENA_ARRAY(c->scratch, ir_val, f->vals.n);
-    n.guarded = c->opt->narrow && f->kind == FUNC_KERNEL && axis_guards(c, f, NULL) != NULL;
+    if (c->opt->narrow && f->kind == FUNC_KERNEL) {
+        n.guards = guards_open(c, f);
+        if (!n.guards && axis_guards(c, f, NULL))
+            n.guards = guards_open(c, f);
+    }
     rw_init(&r, c, f, visit, &n);
     return rw_run(&r);
 }

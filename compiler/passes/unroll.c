@@ -5,7 +5,10 @@
  */
 #include "compiler/passes/rewrite.h"
 
-enum { MOST_OPS = 20000 }; /* written out from one loop; beyond, the request is ignored */
+enum {
+    MOST_OPS = 20000, /* written out from one loop; beyond, the request is ignored */
+    MOST_ATTRS = 8
+};
 
 static uint32_t count_ops(const ir_func *f, ir_region r)
 {
@@ -58,9 +61,22 @@ static void write_out(rw *r, ir_op o, int64_t lb, int64_t trips, int64_t step)
         rw_set(r, o, i, carried[i]);
 }
 
+/* the loop's attributes for what it becomes: all but the request itself, and none for the remainder */
+static uint32_t other_attrs(const rw *r, ir_op o, ir_attr_pair *out)
+{
+    const ir_op_data *p = ir_o(r->old, o);
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < p->nattr && n < MOST_ATTRS; i++)
+        if (r->old->pool.at[p->attrs + 2 * i] != KEY_unroll)
+            out[n++] = (ir_attr_pair){(ir_key)r->old->pool.at[p->attrs + 2 * i], {r->old->pool.at[p->attrs + 2 * i + 1]}};
+    return n;
+}
+
 /* a loop over [lb, ub) by step whose trips hold `times` bodies `own` apart; carried[] goes in and comes out */
 static void emit_loop(rw *r, ir_op o, ir_val lb, ir_val ub, ir_val step, ir_val own, int64_t times, ir_val *carried)
 {
+    ir_attr_pair attrs[MOST_ATTRS];
+    uint32_t nattr = times > 1 ? other_attrs(r, o, attrs) : 0;
     uint32_t n = ir_nout(r->old, o);
     ir_val *in = ARENA_ARRAY(r->c->scratch, ir_val, 3 + n), *inner = ARENA_ARRAY(r->c->scratch, ir_val, n ? n : 1);
     ir_type *types = ARENA_ARRAY(r->c->scratch, ir_type, n ? n : 1);
@@ -83,7 +99,8 @@ static void emit_loop(rw *r, ir_op o, ir_val lb, ir_val ub, ir_val step, ir_val 
     ir_yield(&r->b, inner, n);
     ir_pop(&r->b);
     rw_begin(r, o);
-    ir_emit(&r->b, &(ir_desc){.code = IR_OP_for, .in = in, .nin = 3 + n, .types = types, .nout = n, .regions = &body, .nregions = 1}, carried);
+    ir_emit(&r->b, &(ir_desc){.code = IR_OP_for, .in = in, .nin = 3 + n, .types = types, .nout = n, .attrs = attrs,
+                              .nattr = nattr, .regions = &body, .nregions = 1}, carried);
     r->b.origin = 0;
 }
 
@@ -93,14 +110,18 @@ static bool partly(rw *r, ir_op o, int64_t factor)
     ir_val lb = rw_in(r, o, 0), ub = rw_in(r, o, 1), own = rw_in(r, o, 2);
     ir_type t = ir_vtype(r->f, lb);
     uint32_t n = ir_nout(r->old, o);
-    if (!ir_const_int_of(r->f, own, &step) || step <= 0 || step > INT64_MAX / 2 / factor)
+    dtype dt = ir_type_dt(r->f->m, t);
+    int64_t most = dt_is_signed(dt) ? dt_int(dt, ((uint64_t)1 << (dt_bits(dt) - 1)) - 1) : dt == DT_U64 ? INT64_MAX : dt_int(dt, UINT64_MAX);
+    if (!ir_const_int_of(r->f, own, &step) || step <= 0 || step > most / factor)
         return false;
     ir_val *carried = ARENA_ARRAY(r->c->scratch, ir_val, n ? n : 1);
     for (uint32_t i = 0; i < n; i++)
         carried[i] = rw_in(r, o, 3 + i);
-    /* the end of the whole groups: lb + (ub - lb) / (step * n) * (step * n), where there are any trips at all */
+    /* The end of the whole groups is lb + (ub - lb) / (step * n) * (step * n). Where there are no trips, or their extent is
+     * beyond the type, all is left to the remainder. */
     ir_val wide = ir_const_i(&r->b, t, step * factor), zero = ir_const_i(&r->b, t, 0);
-    ir_val extent = ir_bin(&r->b, IR_OP_max, ir_bin(&r->b, IR_OP_sub, ub, lb), zero);
+    ir_val extent = ir_select(&r->b, ir_cmp(&r->b, IR_OP_lt, lb, ub), ir_bin(&r->b, IR_OP_sub, ub, lb), zero);
+    extent = ir_bin(&r->b, IR_OP_max, extent, zero);
     ir_val whole = ir_bin(&r->b, IR_OP_mul, ir_bin(&r->b, IR_OP_div, extent, wide), wide);
     ir_val mid = ir_bin(&r->b, IR_OP_add, lb, whole);
     emit_loop(r, o, lb, mid, wide, own, factor, carried);

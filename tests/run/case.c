@@ -218,6 +218,11 @@ static bool run_on(rcase *c, int d)
     run_begin(c, run.devices[d]);
     run.runs++;
     bool ran = device_run(&c->a, run.devices[d], sb_str(&c->src), c, &err);
+    if (c->prints && strcmp(device_printed(), c->prints) != 0) {
+        run_fail("%.*s on %s: printed\n%s\nexpected\n%s", STR_ARG(c->name), run.devices[d], device_printed(),
+                 c->prints);
+        return false;
+    }
     if (c->fault) {
         if (!ran && strstr(str_cstr(&c->a, err), c->fault))
             return true;
@@ -236,6 +241,7 @@ void case_end(rcase *c)
 {
     bool ok = true;
     run.cases++;
+    run_note_builtins(str_cstr(&c->a, sb_str(&c->src)));
     for (int d = 0; d < run.ndevices; d++)
         if (!c->only || !strcmp(c->only, run.devices[d]))
             ok &= run_on(c, d);

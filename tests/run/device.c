@@ -6,7 +6,7 @@
 #include "tests/run/run.h"
 
 #include "frontend/frontend.h"
-#include "runtime/tile.h"
+#include "runtime/runtime.h"
 
 typedef struct open_device {
     const char *name;
@@ -14,8 +14,17 @@ typedef struct open_device {
 } open_device;
 
 static open_device opened[8];
+static int last_narrow = -1;
+static char printed[4096];
 
 _Static_assert((int)TILE_F8E5M2FNUZ == (int)DT_F8E5M2FNUZ && (int)TILE_BOOL == (int)DT_BOOL, "one numbering of dtypes");
+
+static void keep_line(void *ctx, const char *line)
+{
+    (void)ctx;
+    size_t n = strlen(printed);
+    snprintf(printed + n, sizeof printed - n, "%s\n", line);
+}
 
 static tile_device *device_of(const char *name, tile_error *e)
 {
@@ -26,8 +35,10 @@ static tile_device *device_of(const char *name, tile_error *e)
     if (i == COUNTOF(opened))
         return NULL;
     tile_device *d = tile_device_open(name, e);
-    if (d)
-        opened[i] = (open_device){name, d};
+    if (!d)
+        return NULL;
+    tile_device_on_print(d, keep_line, NULL);
+    opened[i] = (open_device){name, d};
     return d;
 }
 
@@ -67,13 +78,21 @@ static bool launch(tile_module *m, const rcase *c, tile_error *e)
     tile_tensor tensors[RUN_MAX_ARGS];
     for (int i = 0; i < c->nargs; i++)
         args[i] = argument(&c->arg[i], &tensors[i]);
-    return tile_launch(k, NULL, c->grid, args, c->nargs, e) == TILE_OK;
+    bool ok = tile_launch(k, NULL, c->grid, args, c->nargs, e) == TILE_OK;
+    last_narrow = -1;
+    if (ok && k->last && k->last->variants.n && vec_last(&k->last->variants)->m == NULL)
+        last_narrow = vec_last(&k->last->variants)->narrow;
+    return ok;
 }
+
+const char *device_printed(void) { return printed; }
+int device_narrow(void) { return last_narrow; }
 
 bool device_run(arena *a, const char *device, str text, const rcase *c, str *err)
 {
     tile_error e = {0};
     bool ok = false;
+    printed[0] = 0;
     tile_device *d = device_of(device, &e);
     int ndefines = 0;
     while (ndefines < (int)COUNTOF(c->bind) && c->bind[ndefines])

@@ -16,6 +16,7 @@ typedef struct row {
     num (*ref)(dtype dt, const num *v);
     pattern second; /* of y and z; the first input has edges */
     double ulps;
+    int bits; /* the least width that it takes */
 } row;
 
 static num r_add(dtype dt, const num *v)
@@ -150,7 +151,14 @@ static num r_clamp(dtype dt, const num *v)
     return pick(dt, hi, true, false);
 }
 
-static num r_umulhi(dtype dt, const num *v) { return run_int((wide)(((uwide)v[0].i * (uwide)v[1].i) >> dt_bits(dt))); }
+/* signed operands give their bits */
+static num r_umulhi(dtype dt, const num *v)
+{
+    uint64_t all = dt_bits(dt) == 64 ? ~(uint64_t)0 : 0xffffffff;
+    uwide x = (uint64_t)v[0].i & all, y = (uint64_t)v[1].i & all;
+    return run_int((wide)((x * y) >> dt_bits(dt)));
+}
+
 
 /* to the type, once */
 static num r_fma(dtype dt, const num *v)
@@ -187,43 +195,43 @@ static num r_zero(dtype dt, const num *v)
 }
 
 static const row rows[] = {
-    {"+", "x + y", 2, CL_NUM, R_SAME, r_add, PAT_EDGE, 0},
-    {"-", "x - y", 2, CL_NUM, R_SAME, r_sub, PAT_EDGE, 0},
-    {"*", "x * y", 2, CL_NUM, R_SAME, r_mul, PAT_EDGE, 0},
-    {"add", "add(x, y)", 2, CL_NUM, R_SAME, r_add, PAT_REAL, 0},
-    {"sub", "sub(x, y)", 2, CL_NUM, R_SAME, r_sub, PAT_REAL, 0},
-    {"mul", "mul(x, y)", 2, CL_NUM, R_SAME, r_mul, PAT_REAL, 0},
-    {"/", "x / y", 2, CL_NUM, R_QUOTIENT, r_div, PAT_EDGE, 1},
-    {"//", "x // y", 2, CL_INTS, R_SAME, r_floordiv, PAT_EDGE, 0},
-    {"%", "x % y", 2, CL_INTS, R_SAME, r_mod, PAT_EDGE, 0},
-    {"&", "x & y", 2, CL_INTS | CL_BOOL, R_SAME, r_and, PAT_EDGE, 0},
-    {"|", "x | y", 2, CL_INTS | CL_BOOL, R_SAME, r_or, PAT_EDGE, 0},
-    {"^", "x ^ y", 2, CL_INTS | CL_BOOL, R_SAME, r_xor, PAT_EDGE, 0},
-    {"<<", "x << y", 2, CL_INTS, R_SAME, r_shl, PAT_SHIFT, 0},
-    {">>", "x >> y", 2, CL_INTS, R_SAME, r_shr, PAT_SHIFT, 0},
-    {"==", "x == y", 2, CL_NUM | CL_BOOL, R_BOOL, r_eq, PAT_EDGE, 0},
-    {"!=", "x != y", 2, CL_NUM | CL_BOOL, R_BOOL, r_ne, PAT_EDGE, 0},
-    {"<", "x < y", 2, CL_NUM, R_BOOL, r_lt, PAT_EDGE, 0},
-    {"<=", "x <= y", 2, CL_NUM, R_BOOL, r_le, PAT_EDGE, 0},
-    {">", "x > y", 2, CL_NUM, R_BOOL, r_gt, PAT_EDGE, 0},
-    {">=", "x >= y", 2, CL_NUM, R_BOOL, r_ge, PAT_EDGE, 0},
-    {"minimum", "minimum(x, y)", 2, CL_NUM, R_SAME, r_min, PAT_EDGE, 0},
-    {"maximum", "maximum(x, y)", 2, CL_NUM, R_SAME, r_max, PAT_EDGE, 0},
-    {"minimum nan", "minimum(x, y, propagate_nan=True)", 2, CL_NUM, R_SAME, r_min_nan, PAT_EDGE, 0},
-    {"maximum nan", "maximum(x, y, propagate_nan=True)", 2, CL_NUM, R_SAME, r_max_nan, PAT_EDGE, 0},
-    {"clamp", "clamp(x, minimum(y, z), maximum(y, z))", 3, CL_FLOAT, R_SAME, r_clamp, PAT_REAL, 0},
-    {"fma", "fma(x, y, z)", 3, CL_FLOAT, R_SAME, r_fma, PAT_REAL, 0},
-    {"fdiv", "fdiv(x, y)", 2, CL_FLOAT, R_SAME, r_div, PAT_REAL, 1},
-    {"div_rn", "div_rn(x, y)", 2, CL_FLOAT, R_SAME, r_div, PAT_EDGE, 0},
-    {"umulhi", "umulhi(x, y)", 2, CL_UINT, R_SAME, r_umulhi, PAT_EDGE, 0},
-    {"cdiv", "cdiv(x, y)", 2, CL_INTS, R_SAME, r_cdiv, PAT_POS, 0},
-    {"neg", "-x", 1, CL_NUM, R_SAME, r_neg, PAT_EDGE, 0},
-    {"pos", "+x", 1, CL_NUM, R_SAME, r_pos, PAT_EDGE, 0},
-    {"~", "~x", 1, CL_INTS | CL_BOOL, R_SAME, r_not, PAT_EDGE, 0},
-    {"abs", "abs(x)", 1, CL_NUM, R_SAME, r_abs, PAT_EDGE, 0},
-    {"abs method", "x.abs()", 1, CL_NUM, R_SAME, r_abs, PAT_EDGE, 0},
-    {"identity", "identity(x)", 1, CL_ALL, R_SAME, r_first, PAT_EDGE, 0},
-    {"zeros_like", "zeros_like(x)", 1, CL_ALL, R_SAME, r_zero, PAT_EDGE, 0},
+    {"+", "x + y", 2, CL_NUM, R_SAME, r_add, PAT_EDGE, 0, 0},
+    {"-", "x - y", 2, CL_NUM, R_SAME, r_sub, PAT_EDGE, 0, 0},
+    {"*", "x * y", 2, CL_NUM, R_SAME, r_mul, PAT_EDGE, 0, 0},
+    {"add", "add(x, y)", 2, CL_NUM, R_SAME, r_add, PAT_REAL, 0, 0},
+    {"sub", "sub(x, y)", 2, CL_NUM, R_SAME, r_sub, PAT_REAL, 0, 0},
+    {"mul", "mul(x, y)", 2, CL_NUM, R_SAME, r_mul, PAT_REAL, 0, 0},
+    {"/", "x / y", 2, CL_NUM, R_QUOTIENT, r_div, PAT_EDGE, 1, 0},
+    {"//", "x // y", 2, CL_INTS, R_SAME, r_floordiv, PAT_EDGE, 0, 0},
+    {"%", "x % y", 2, CL_INTS, R_SAME, r_mod, PAT_EDGE, 0, 0},
+    {"&", "x & y", 2, CL_INTS | CL_BOOL, R_SAME, r_and, PAT_EDGE, 0, 0},
+    {"|", "x | y", 2, CL_INTS | CL_BOOL, R_SAME, r_or, PAT_EDGE, 0, 0},
+    {"^", "x ^ y", 2, CL_INTS | CL_BOOL, R_SAME, r_xor, PAT_EDGE, 0, 0},
+    {"<<", "x << y", 2, CL_INTS, R_SAME, r_shl, PAT_SHIFT, 0, 0},
+    {">>", "x >> y", 2, CL_INTS, R_SAME, r_shr, PAT_SHIFT, 0, 0},
+    {"==", "x == y", 2, CL_NUM | CL_BOOL, R_BOOL, r_eq, PAT_EDGE, 0, 0},
+    {"!=", "x != y", 2, CL_NUM | CL_BOOL, R_BOOL, r_ne, PAT_EDGE, 0, 0},
+    {"<", "x < y", 2, CL_NUM, R_BOOL, r_lt, PAT_EDGE, 0, 0},
+    {"<=", "x <= y", 2, CL_NUM, R_BOOL, r_le, PAT_EDGE, 0, 0},
+    {">", "x > y", 2, CL_NUM, R_BOOL, r_gt, PAT_EDGE, 0, 0},
+    {">=", "x >= y", 2, CL_NUM, R_BOOL, r_ge, PAT_EDGE, 0, 0},
+    {"minimum", "minimum(x, y)", 2, CL_NUM, R_SAME, r_min, PAT_EDGE, 0, 0},
+    {"maximum", "maximum(x, y)", 2, CL_NUM, R_SAME, r_max, PAT_EDGE, 0, 0},
+    {"minimum nan", "minimum(x, y, propagate_nan=True)", 2, CL_NUM, R_SAME, r_min_nan, PAT_EDGE, 0, 0},
+    {"maximum nan", "maximum(x, y, propagate_nan=True)", 2, CL_NUM, R_SAME, r_max_nan, PAT_EDGE, 0, 0},
+    {"clamp", "clamp(x, minimum(y, z), maximum(y, z))", 3, CL_FLOAT, R_SAME, r_clamp, PAT_REAL, 0, 0},
+    {"fma", "fma(x, y, z)", 3, CL_FLOAT, R_SAME, r_fma, PAT_REAL, 0, 0},
+    {"fdiv", "fdiv(x, y)", 2, CL_FLOAT, R_SAME, r_div, PAT_REAL, 1, 0},
+    {"div_rn", "div_rn(x, y)", 2, CL_FLOAT, R_SAME, r_div, PAT_EDGE, 0, 0},
+    {"umulhi", "umulhi(x, y)", 2, CL_INTS, R_SAME, r_umulhi, PAT_EDGE, 0, 32},
+    {"cdiv", "cdiv(x, y)", 2, CL_INTS, R_SAME, r_cdiv, PAT_POS, 0, 0},
+    {"neg", "-x", 1, CL_NUM, R_SAME, r_neg, PAT_EDGE, 0, 0},
+    {"pos", "+x", 1, CL_NUM, R_SAME, r_pos, PAT_EDGE, 0, 0},
+    {"~", "~x", 1, CL_INTS | CL_BOOL, R_SAME, r_not, PAT_EDGE, 0, 0},
+    {"abs", "abs(x)", 1, CL_NUM, R_SAME, r_abs, PAT_EDGE, 0, 0},
+    {"abs method", "x.abs()", 1, CL_NUM, R_SAME, r_abs, PAT_EDGE, 0, 0},
+    {"identity", "identity(x)", 1, CL_ALL, R_SAME, r_first, PAT_EDGE, 0, 0},
+    {"zeros_like", "zeros_like(x)", 1, CL_ALL, R_SAME, r_zero, PAT_EDGE, 0, 0},
 };
 
 static dtype result_of(const row *r, dtype dt)
@@ -379,7 +387,7 @@ void run_elementwise(void)
 {
     for (size_t k = 0; k < COUNTOF(rows); k++)
         FOR_DTYPES(dt) {
-            if (!(rows[k].takes & class_of(dt))) {
+            if (!(rows[k].takes & class_of(dt)) || dt_bits(dt) < rows[k].bits) {
                 refused(&rows[k], dt);
                 continue;
             }

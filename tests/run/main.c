@@ -67,6 +67,7 @@ int main(int argc, char **argv)
         {"shapes", run_shapes},           {"memory", run_memory},     {"tensors", run_tensors},
         {"atomics", run_atomics},         {"dots", run_dots},         {"random", run_random},
         {"control", run_control},         {"programs", run_programs}, {"large", run_large},
+        {"others", run_others},
     };
     if (!parse(argc, argv)) {
         fputs("usage: run-tests [--device=NAME]... [--family=NAME] [--filter=TEXT] [--seed=N] [-v]\n", stderr);
@@ -87,8 +88,11 @@ int main(int argc, char **argv)
                clock_now() - t);
         fflush(stdout);
     }
+    if (!run.family && !run.filter)
+        run_check_builtins();
     device_close_all();
     printf("run-tests: %ld cases (%ld refusals), %ld runs on %d devices, %ld skipped, %ld failures\n", run.cases,
            run.rejected, run.runs, run.ndevices, run.skipped, run.failures);
+    printf("%ld passed, %ld failed, %ld skipped\n", run.runs + run.rejected - run.failures, run.failures, run.skipped);
     return run.failures != 0 || run.cases == 0;
 }

@@ -55,8 +55,8 @@ static const row rows[] = {
     {"min", "min(x, axis=%s)", K_MIN, CL_NUM, PAT_EDGE, true},
     {"argmax", "argmax(x, axis=%s)", K_ARGMAX, CL_NUM, PAT_SMALL, false},
     {"argmin", "argmin(x, axis=%s)", K_ARGMIN, CL_NUM, PAT_SMALL, false},
-    {"xor_sum", "xor_sum(x, axis=%s)", K_XOR, CL_INTS, PAT_EDGE, true},
-    {"reduce_or", "reduce_or(x, axis=%s)", K_OR, CL_INTS, PAT_EDGE, true},
+    {"xor_sum", "xor_sum(x, axis=%s)", K_XOR, CL_INTS | CL_BOOL, PAT_EDGE, true},
+    {"reduce_or", "reduce_or(x, axis=%s)", K_OR, CL_INTS | CL_BOOL, PAT_EDGE, true},
     {"reduce", "reduce(x, %s, product)", K_PROD, CL_INTS, PAT_EDGE, true},
     {"reduce left", "reduce(x, %s, left)", K_FIRST, CL_ALL, PAT_EDGE, false},
 };

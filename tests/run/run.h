@@ -31,7 +31,7 @@ typedef struct num {
     wide i;   /* bool and integers: the value before it wraps */
     double f; /* floats: the value before it is rounded */
     bool any;
-    dtype of;      /* the value was read from these bits of this type: a move keeps them */
+    dtype of; /* the value was read from these bits of this type: a move keeps them */
     uint64_t bits;
 } num;
 
@@ -74,6 +74,7 @@ typedef struct rcase {
     int nargs;
     bool loose;          /* devices may differ within the tolerance */
     const char *only;    /* NULL: every device */
+    const char *prints;  /* all that it prints, a line a call; NULL: nothing is looked at */
     const char *fault;   /* the launch must fail with a text that holds this; NULL: succeed */
     const int64_t *grid; /* NULL: the header's */
     const char *bind[8]; /* "BLOCK=32", ends with NULL */
@@ -83,7 +84,7 @@ typedef struct rcase {
 typedef struct run_state {
     const char *devices[8];
     int ndevices;
-    const char *family;    /* run only this one */
+    const char *family; /* run only this one */
     const char *filter; /* run only cases whose name holds it */
     uint64_t seed;
     long cases, runs, rejected, skipped, failures;
@@ -132,6 +133,9 @@ void run_fail(const char *fmt, ...) STR_PRINTF(1, 2);
 bool device_run(arena *a, const char *device, str text, const rcase *c, str *err);
 /* true and the diagnostics where the text is refused */
 bool device_rejects(arena *a, str text, str *diagnostics);
+/* did the last launch run code whose indices have 32 bits? -1: it ran no code, or failed */
+int device_narrow(void);
+const char *device_printed(void); /* by the last launch */
 void device_close_all(void);
 
 /* the families */
@@ -150,6 +154,10 @@ void run_random(void);
 void run_control(void);
 void run_programs(void);
 void run_large(void);
+void run_others(void);
+/* others.c: builtins that a case calls, and whether none was left out */
+void run_note_builtins(const char *text);
+void run_check_builtins(void);
 
 /* dtype classes */
 enum { CL_BOOL = 1, CL_INT = 2, CL_UINT = 4, CL_FLOAT = 8, CL_F8 = 16, CL_INTS = 6, CL_NUM = 14, CL_ALL = 31 };

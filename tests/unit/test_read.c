@@ -8,9 +8,13 @@
 
 #include <check.h>
 #include <dirent.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #define DIR_IR "tests/ir"
 #define HEAD "tile-ir 1 stage=tir target=any\n"
@@ -472,6 +476,39 @@ START_TEST(out_of_memory)
 }
 END_TEST
 
+/* our own fault: the IR is in a file that can be read back, the message names it, and the process aborts */
+START_TEST(bug_report)
+{
+    char dir[] = "/tmp/tile-test-XXXXXX", said[512] = {0};
+    int status, out[2];
+    arena a;
+    str text, err;
+    diags d;
+    arena_init(&a, 0);
+    diags_init(&d, &a);
+    ck_assert(mkdtemp(dir) != NULL && pipe(out) == 0);
+    ir_module *m = ir_read(&a, &d, S("t"), S(HEAD "fn @f() {\n  return\n}\n"));
+    pid_t child = fork();
+    if (child == 0) {
+        setenv("TMPDIR", dir, 1);
+        dup2(out[1], 2);
+        setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+        ir_bug(m, "pass %s lost a value", "licm");
+    }
+    close(out[1]);
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+    ck_assert_int_gt(read(out[0], said, sizeof said - 1), 0);
+    char *path = str_cstr(&a, str_fmt(&a, "%s/tile-bug-%ld.tir", dir, (long)child));
+    ck_assert(strstr(said, "pass licm lost a value") && strstr(said, path));
+    ck_assert_msg(file_read(&a, path, 0, &text, &err), "%.*s", STR_ARG(err));
+    ck_assert(str_eq(text, printed(&a, m)));
+    unlink(path);
+    rmdir(dir);
+    arena_fini(&a);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("read");
@@ -489,6 +526,7 @@ int main(void)
     tcase_add_test(c, much);
     tcase_add_loop_test(c, damaged, 0, 3);
     tcase_add_test(c, out_of_memory);
+    tcase_add_test(c, bug_report);
     suite_add_tcase(s, c);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);

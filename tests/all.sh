@@ -1,0 +1,63 @@
+#!/bin/sh
+# all.sh: runs every part of the suite built in $B and adds their counts up. Each part ends in a line that counts; a part that
+# fails without one counts as one failure. What was skipped is named. VARIANT: asan, ubsan or tsan leave out what can't run there.
+B=${B:-build/test}
+passed=0 failed=0 skipped=0 parts=0
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:detect_stack_use_after_return=0}
+TSAN_OPTIONS=${TSAN_OPTIONS:-halt_on_error=1}
+export B ASAN_OPTIONS TSAN_OPTIONS
+
+# part NAME COMMAND...: its counts are read from the last line 'N passed, N failed, N skipped', or Check's 'Checks: N, Failures: N, Errors: N'
+part() {
+    name=$1
+    shift
+    parts=$((parts + 1))
+    start=$(date +%s)
+    "$@" >"$log" 2>&1
+    code=$?
+    line=$(grep -E '[0-9]+ passed, [0-9]+ failed' "$log" | tail -n 1)
+    checks=$(grep -E 'Checks: [0-9]+, Failures: [0-9]+, Errors: [0-9]+' "$log" | tail -n 1)
+    p=0 f=0 s=0
+    if [ -n "$line" ]; then
+        p=$(echo "$line" | grep -oE '[0-9]+ passed' | tail -n 1 | cut -d' ' -f1)
+        f=$(echo "$line" | grep -oE '[0-9]+ failed' | tail -n 1 | cut -d' ' -f1)
+        s=$(echo "$line" | grep -oE '[0-9]+ skipped' | tail -n 1 | cut -d' ' -f1)
+        s=${s:-0}
+    elif [ -n "$checks" ]; then
+        n=$(echo "$checks" | sed 's/.*Checks: \([0-9]*\).*/\1/')
+        f=$(echo "$checks" | sed 's/.*Failures: \([0-9]*\), Errors: \([0-9]*\).*/\1 + \2/')
+        f=$(($f))
+        p=$((n - f))
+    elif [ $code -eq 0 ]; then
+        p=1
+    fi
+    [ $code -ne 0 ] && [ "$f" -eq 0 ] && f=1
+    passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+    printf '%-28s %5d passed %4d failed %4d skipped  %3ds\n' "$name" "$p" "$f" "$s" $(($(date +%s) - start))
+    grep -E '^(skip|SKIP)' "$log"
+    [ "$f" -ne 0 ] && tail -n 60 "$log"
+    return 0
+}
+
+if [ "$VARIANT" != tsan ]; then
+    part layers sh -c 'awk -f tools/layers.awk tools/layers.txt $(find base compiler frontend backends runtime tools examples tests -name "*.[chly]")'
+    part "docs/ir.md is current" "$B/gen_docs" --check docs/ir.head.md docs/ir.md
+fi
+for t in tests/unit/test_*.c; do
+    t=$(basename "$t" .c)
+    if [ "$VARIANT" = tsan ]; then
+        case $t in test_pool | test_launch*) ;; *) continue ;; esac
+    fi
+    part "unit/$t" "$B/unit/$t"
+done
+[ "$VARIANT" = tsan ] || part "files" "$B/test-runner" tests
+part "run matrix" "$B/run-tests"
+if [ -z "$VARIANT" ]; then
+    for t in tests/tools/*.sh tests/install.sh; do
+        [ -f "$t" ] && part "$t" sh "$t" "$(case $t in *runner.sh) echo "$B/test-runner" ;; *) echo "$B/tilec" ;; esac)"
+    done
+fi
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

@@ -1,0 +1,26 @@
+#!/bin/sh
+# install.sh: copies what users need below $DESTDIR$PREFIX: header, libraries, pkg-config file, tilec, kernels.
+set -e
+to=$DESTDIR$PREFIX
+install -d "$to/include" "$to/lib/pkgconfig" "$to/bin" "$to/share/tile/kernels/std"
+install -m 644 runtime/tile.h "$to/include/tile.h"
+install -m 644 "$B/libtile.a" "$to/lib/libtile.a"
+install -m 755 "$B/libtile.so.$VERSION" "$to/lib/libtile.so.$VERSION"
+ln -sf "libtile.so.$VERSION" "$to/lib/libtile.so.$SOVERSION"
+ln -sf "libtile.so.$SOVERSION" "$to/lib/libtile.so"
+install -m 755 "$B/tilec" "$to/bin/tilec"
+install -m 644 kernels/*.tile "$to/share/tile/kernels/"
+install -m 644 kernels/std/*.tile "$to/share/tile/kernels/std/"
+cat > "$to/lib/pkgconfig/tile.pc" <<PC
+prefix=$PREFIX
+includedir=\${prefix}/include
+libdir=\${prefix}/lib
+
+Name: tile
+Description: compiler and runtime for block-level kernels
+Version: $VERSION
+Cflags: -I\${includedir}
+Libs: -L\${libdir} -ltile
+Libs.private: $LLVM_LD -lffi -lm -ldl -lpthread
+PC
+echo "installed to $to"
