@@ -28,7 +28,10 @@ uint64_t hash_bytes(const void *data, size_t n, uint64_t seed)
     uint64_t w = 0;
     if (n)
         memcpy(&w, p, n);
-    return hash_mix(h, w);
+    h = hash_mix(h, w);
+    h ^= h >> 29; /* the low bits pick slots: let all others into them */
+    h *= 0xbf58476d1ce4e5b9u;
+    return h ^ h >> 32;
 }
 
 void map_init(map64 *m, arena *a)

@@ -37,15 +37,6 @@ fv choice_value(lower *l, const fe_value *v, span at)
     return fv_poison();
 }
 
-bool tune_reserved(str name)
-{
-    static const char *const words[] = {"num_warps", "num_stages", "num_ctas", "waves_per_eu"};
-    for (uint32_t i = 0; i < COUNTOF(words); i++)
-        if (str_eq(str_of(words[i]), name))
-            return true;
-    return false;
-}
-
 /* a name's value in the first configuration that a @tune line lists */
 static const ast_expr *first_value(const ast_decorator *d, str name)
 {

@@ -30,6 +30,10 @@ static ir_type plain_type(lower *l, const ast_fn *k, const ast_type *t, const fv
         ir_type el = plain_type(l, k, t->elem, env);
         return el.id ? ir_type_ptr(l->m, el) : el;
     }
+    if (t->kind != TY_NAME) {
+        low_error(l, D_GENERIC_TYPE, t->at);
+        return (ir_type){0};
+    }
     dtype d = elem_dtype(l, k, t->name, env);
     return d == DT_NONE ? (ir_type){0} : ir_type_num(l->m, d);
 }
@@ -46,6 +50,10 @@ static fv make_param(lower *l, const ast_fn *owner, const ast_param *p, int arg,
     const ast_type *t = &p->type;
     bool tensor = t->kind == TY_TENSOR;
     ir_type pt = plain_type(l, owner, tensor ? t->elem : t, env);
+    if (pt.id && tensor && ir_type_of(l->m, pt)->kind != TK_NUM) {
+        low_error(l, D_GENERIC_TYPE, t->elem->at);
+        return fv_poison();
+    }
     if (!pt.id)
         return fv_poison();
     if (tensor)

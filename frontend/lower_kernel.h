@@ -46,7 +46,6 @@ const fe_value *choice_find(const fe_choice *c, str name);
 bool bind_choice(lower *l, kernel_cx *k, fv *env);
 /* the expression that gives a const of @tune its default: the first listed value */
 const ast_expr *tune_default(const ast_fn *k, str name);
-bool tune_reserved(str name);
 /* the parameters that the functions chosen for const fn parameters add */
 bool find_extras(lower *l, kernel_cx *k, const fv *env);
 

@@ -85,7 +85,7 @@ void *tile_alloc(tile_device *d, int64_t bytes, tile_error *err)
     void *p = NULL;
     (void)d;
     rt_clear(err);
-    if (bytes < 0 || posix_memalign(&p, 64, bytes ? (size_t)bytes : 64) != 0) {
+    if (bytes < 0 || bytes >= (int64_t)1 << 46 || posix_memalign(&p, 64, bytes ? (size_t)bytes : 64) != 0) {
         rt_fail(err, TILE_E_MEMORY, "no memory for %lld bytes", (long long)bytes);
         return NULL;
     }

@@ -392,15 +392,14 @@ static void end_segment(placer *w, ir_op from, ir_op to)
         }
     for (uint32_t i = w->first; i < w->r->steps.n; i++)
         sort_items(p, &p->steps.at[w->r->steps.at[i]]);
-    int32_t at = add_step(w, STEP_FLUSH, to);
-    (void)at;
+    add_step(w, STEP_FLUSH, to);
     w->mem.n = 0;
 }
 
 static void add_control(placer *w, ir_op o)
 {
     plan *p = w->p;
-    int32_t id = w->r->steps.at[add_step(w, STEP_CTRL, o)];
+    int32_t at = add_step(w, STEP_CTRL, o), id = w->r->steps.at[at];
     for (uint32_t i = 0; i < ir_o(p->f, o)->nregions; i++) {
         plan_region *sub = ARENA_NEW(p->a, plan_region);
         sub->r = ir_op_region(p->f, o, i);

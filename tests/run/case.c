@@ -27,6 +27,7 @@ void case_begin(rcase *c, const char *fmt, ...)
     va_start(ap, fmt);
     c->name = str_vfmt(&c->a, fmt, ap);
     va_end(ap);
+    run.state = hash_bytes(c->name.p, c->name.n, run.seed);
     sb_init(&c->src, &c->a);
 }
 

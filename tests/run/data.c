@@ -11,8 +11,8 @@
 
 uint64_t run_rng(void)
 {
-    run.seed += 0x9e3779b97f4a7c15ull;
-    uint64_t z = run.seed;
+    run.state += 0x9e3779b97f4a7c15ull;
+    uint64_t z = run.state;
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
     z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
     return z ^ (z >> 31);

@@ -296,7 +296,7 @@ static void refused(const row *r, dtype dt)
         "kernel k(xp: *%s, yp: *%s, zp: *%s, out: *%s) grid(1):\n    offs = arange(0, 8)\n    x = load(xp + offs)\n"
         "    y = load(yp + offs)\n    z = load(zp + offs)\n    r = %s\n    store(out + offs, r)\n",
         d, d, d, d, r->expr);
-    case_rejects("", str_cstr(&a, text), "%s %s refused", r->name, d);
+    case_rejects(d, str_cstr(&a, text), "%s %s refused", r->name, d);
     arena_fini(&a);
 }
 

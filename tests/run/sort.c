@@ -159,7 +159,7 @@ static void refused(const char *what, dtype dt, const char *expr)
         text, sizeof text,
         "kernel k(xp: *%s, out: *i32) grid(1):\n    x = load(xp + arange(0, 8))\n    store(out + arange(0, 8), %s)\n",
         dtypes[dt].name, expr);
-    case_rejects("", text, "%s %s refused", what, dtypes[dt].name);
+    case_rejects(dtypes[dt].name, text, "%s %s refused", what, dtypes[dt].name);
 }
 
 void run_sorts(void)

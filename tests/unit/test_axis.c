@@ -95,7 +95,7 @@ START_TEST(loop_index)
 {
     arena a;
     arena_init(&a, 0);
-    const ir_func *f = func_of(&a, "%n: i64 {range = 0..1000}", "  %0 = const 0 : i64\n  %1 = const 32 : i64\n  for %0, %n, %1 {\n    (%2: i64)\n    yield\n  }\n");
+    const ir_func *f = func_of(&a, "%n: i64 {lo = 0, hi = 1000}", "  %0 = const 0 : i64\n  %1 = const 32 : i64\n  for %0, %n, %1 {\n    (%2: i64)\n    yield\n  }\n");
     ir_op loop = ir_o(f, ir_last(f, f->body))->prev;
     axis_info i = axis_build(&a, f, NULL).at[ir_param_of(f, ir_op_region(f, loop, 0), 0).id];
     ck_assert_int_eq(i.lo, 0);
