@@ -144,7 +144,7 @@ static axis_info slice_of(const ax *x, ir_op o, ir_val v)
 static axis_info extract_of(const ax *x, ir_op o, ir_val v)
 {
     axis_info a = info_in(x, o, 0), r = ax_nothing(x, v);
-    int axis = (int)ir_int(x->f, o, KEY_axis, 0), k = 0;
+    int gone = (int)ir_int(x->f, o, KEY_axis, 0), k = 0;
     r.lo = a.lo;
     r.hi = a.hi;
     if (ir_type_rank(x->f->m, ir_vtype(x->f, v)) == 0) {
@@ -152,7 +152,7 @@ static axis_info extract_of(const ax *x, ir_op o, ir_val v)
         return r;
     }
     for (int d = 0; d <= ax_rank(x, v); d++)
-        if (d != axis) {
+        if (d != gone) {
             r.contig[k] = a.contig[d];
             r.constancy[k] = a.constancy[d];
             r.div[k++] = a.div[d];

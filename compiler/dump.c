@@ -1,7 +1,7 @@
 /* dump.c: what happens when the compiler itself is wrong: the IR it was working on goes to a file, then bug().
  *
- * The file is TMPDIR/tile-bug-<pid>.tir (TMPDIR or /tmp), readable by ir_read as far as the IR is still sound; the message
- * names it, so that a report can carry it. Nothing a user's input can cause ends here.
+ * The file is TMPDIR/tile-bug-<pid>.tir (TMPDIR or /tmp), readable by ir_read as far as the IR is still sound; the
+ * message names it, so that a report can carry it. Nothing a user's input can cause ends here.
  */
 #include "compiler/ir.h"
 

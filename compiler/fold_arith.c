@@ -42,30 +42,35 @@ static bool fold_constants(ir_builder *b, const ir_desc *d, ir_val *out)
     return give(out, ir_const_bits(b, d->types[0], r));
 }
 
-/* op of splats is the splat of the op: computed once, not once an element */
+/* what each element of v is made from: a splat's scalar, or v itself where it is a scalar (the condition of a select) */
+static ir_val scalar_of(const ir_builder *b, ir_val v)
+{
+    ir_op o = def_is(b, v, IR_OP_splat);
+    if (o.id)
+        return ir_in(b->f, o, 0);
+    return ir_type_of(b->m, ir_vtype(b->f, v))->kind == TK_TILE ? (ir_val){0} : v;
+}
+
+/* op of splats and constants is the splat of the op: computed once, not once an element */
 static bool fold_splats(ir_builder *b, const ir_desc *d, ir_val *out)
 {
     ir_val in[4];
+    uint64_t bits[4];
     const ir_type_info *t = ir_type_of(b->m, d->types[0]);
     bool any = false;
     if (t->kind != TK_TILE || d->nin > COUNTOF(in))
         return false;
     for (uint32_t i = 0; i < d->nin; i++) {
-        ir_op o = ir_def(b->f, d->in[i]);
-        uint64_t bits;
-        if (o.id && ir_op_code(b->f, o) == IR_OP_splat) {
-            in[i] = ir_in(b->f, o, 0);
-            any = true;
-        } else if (ir_const_of(b->f, d->in[i], &bits)) {
-            in[i] = ir_const_bits(b, ir_type_elem(b->m, ir_vtype(b->f, d->in[i])), bits);
-        } else if (ir_type_rank(b->m, ir_vtype(b->f, d->in[i])) == 0) {
-            in[i] = d->in[i]; /* the scalar condition of a select */
-        } else {
+        in[i] = scalar_of(b, d->in[i]);
+        any |= in[i].id && in[i].id != d->in[i].id;
+        if (!in[i].id && !ir_const_of(b->f, d->in[i], &bits[i]))
             return false;
-        }
     }
     if (!any)
         return false;
+    for (uint32_t i = 0; i < d->nin; i++)
+        if (!in[i].id)
+            in[i] = ir_const_bits(b, ir_type_elem(b->m, ir_vtype(b->f, d->in[i])), bits[i]);
     int rank = t->rank;
     int64_t shape[IR_MAX_RANK];
     for (int i = 0; i < rank; i++)

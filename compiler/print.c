@@ -1,4 +1,5 @@
-/* print.c: IR to text, losslessly: reading what is printed here gives the same functions, and printing those the same bytes.
+/* print.c: IR to text, losslessly: reading what is printed here gives the same functions, and printing those the same
+ * bytes.
  *
  * One form serves every op; only `const` shows its value instead of its attribute:
  *
@@ -9,13 +10,13 @@
  *     ..
  *   }
  *
- * Names. A function parameter goes by its name in the source where that is an identifier and no earlier parameter has it;
- * all other values are numbered from 0 in the order in which the text defines them. Value ids are never shown: they differ
- * after a rewrite that changed nothing.
+ * Names. A function parameter goes by its name in the source where that is an identifier and no earlier parameter has
+ * it; all other values are numbered from 0 in the order in which the text defines them. Value ids are never shown: they
+ * differ after a rewrite that changed nothing.
  *
- * Locations are numbered in the order of first use, outer calls before what was inlined into them, and listed before the
- * first function that needs them. An op's origin is shown only where it isn't one more than that of the op before it, in
- * the order of building (regions before their op), so freshly built functions show none.
+ * Locations are numbered in the order of first use, outer calls before what was inlined into them, and listed before
+ * the first function that needs them. An op's origin is shown only where it isn't one more than that of the op before
+ * it, in the order of building (regions before their op), so freshly built functions show none.
  *
  * The printer also serves messages about IR that the verifier rejects, so it trusts no operand id.
  */
@@ -30,18 +31,19 @@ typedef struct printer {
     const ir_module *m;
     const ir_func *f;
     strbuf *out;
-    uint32_t *name;    /* by value id: number + 1, or NAMED | parameter; 0 = never defined */
-    uint8_t *odd;      /* by op id: the origin has to be shown */
-    uint32_t next;     /* number of the next value */
-    uint32_t origin;   /* of the op before, in the order of building */
-    map64 locs;        /* location id -> number */
+    uint32_t *name;  /* by value id: number + 1, or NAMED | parameter; 0 = never defined */
+    uint8_t *odd;    /* by op id: the origin has to be shown */
+    uint32_t next;   /* number of the next value */
+    uint32_t origin; /* of the op before, in the order of building */
+    map64 locs;      /* location id -> number */
     uint32_t nlocs;
 } printer;
 
 /* ---- words ---- */
 static bool is_name_char(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '$';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.' ||
+           c == '$';
 }
 
 /* can follow a sigil, or stand alone, without quotes */
@@ -103,7 +105,8 @@ static void number_region(printer *p, ir_region r)
     const ir_func *f = p->f;
     for (uint32_t i = 0; r.id != f->body.id && i < ir_nparams(f, r); i++)
         define(p, ir_param_of(f, r, i));
-    FOR_OPS(f, r, o) {
+    FOR_OPS(f, r, o)
+    {
         for (uint32_t i = 0; i < ir_nout(f, o); i++)
             define(p, ir_out(f, o, i));
         for (uint32_t i = 0; i < ir_o(f, o)->nregions; i++)
@@ -265,7 +268,8 @@ static void list_loc(printer *p, ir_loc loc)
 
 static void list_locs_of(printer *p, const ir_func *f, ir_region r)
 {
-    FOR_OPS(f, r, o) {
+    FOR_OPS(f, r, o)
+    {
         list_loc(p, ir_o(f, o)->loc);
         for (uint32_t i = 0; i < ir_o(f, o)->nregions; i++)
             list_locs_of(p, f, ir_op_region(f, o, i));
@@ -352,7 +356,7 @@ static void put_region(printer *p, ir_region r, int depth)
         sb_puts(p->out, ")\n");
     }
     FOR_OPS(p->f, r, o)
-        put_op(p, o, depth + 1);
+    put_op(p, o, depth + 1);
     indent(p, depth);
     sb_putc(p->out, '}');
 }
@@ -419,7 +423,10 @@ static uint32_t last_origin(const ir_func *f)
 
 static void put_func_items(const printer *p, const ir_func *f)
 {
-    const struct { const char *name; int64_t value; } numbers[] = {
+    const struct {
+        const char *name;
+        int64_t value;
+    } numbers[] = {
         {"num_warps", f->num_warps},
         {"num_stages", f->num_stages},
         {"num_ctas", f->num_ctas},

@@ -2,11 +2,12 @@
  *
  *   file    'tile-ir' 1 'stage' '=' ('tir' | 'laid') 'target' '=' name {loc | function}
  *   loc     'loc' @n '=' "file" ':' line ':' column ['at' @n]
- *   function ('kernel' | 'fn' | 'host') @name '(' [%p: type [{item, ..}], ..] ')' ['->' '(' type, .. ')'] {word} [@n] '{' ops '}'
+ *   function ('kernel' | 'fn' | 'host') @name '(' [%p: type [{item, ..}], ..] ')' ['->' '(' type, .. ')'] {word} [@n]
+ * '{' ops '}'
  *
- * A location refers only to earlier ones, so inlining chains end. `//` starts a comment. Results are verified with the spans
- * of the text; NULL comes back with at least one diagnostic, and nothing else ever does for a wrong text: sizes, nesting and
- * the number of errors are bounded (read.h, verify.h).
+ * A location refers only to earlier ones, so inlining chains end. `//` starts a comment. Results are verified with the
+ * spans of the text; NULL comes back with at least one diagnostic, and nothing else ever does for a wrong text: sizes,
+ * nesting and the number of errors are bounded (read.h, verify.h).
  */
 #include "compiler/read.h"
 
@@ -45,7 +46,8 @@ static bool read_header(reader *r)
 {
     int64_t version;
     if (!read_is_word(r, "tile") || r->text.n - r->tok.beg < 7 || memcmp(r->text.p + r->tok.beg, "tile-ir", 7) != 0) {
-        read_error(r, read_span(r, r->tok.beg, r->tok.beg + (r->tok.beg < r->text.n)), "expected 'tile-ir 1' at the start of IR text");
+        read_error(r, read_span(r, r->tok.beg, r->tok.beg + (r->tok.beg < r->text.n)),
+                   "expected 'tile-ir 1' at the start of IR text");
         return false;
     }
     r->pos = r->tok.beg + 7;
@@ -53,7 +55,8 @@ static bool read_header(reader *r)
     if (!read_int(r, "the version of the text", false, &version))
         return false;
     if (version != 1) {
-        read_error(r, read_span(r, r->tok.beg, r->tok.end), "version 1 of IR text is known, not %lld", (long long)version);
+        read_error(r, read_span(r, r->tok.beg, r->tok.end), "version 1 of IR text is known, not %lld",
+                   (long long)version);
         return false;
     }
     if (!read_take_word(r, "stage"))
@@ -111,7 +114,10 @@ static bool read_loc(reader *r)
 /* ---- parameters ---- */
 static bool param_flag(reader *r, ir_param *p)
 {
-    static const struct { const char *name; int flag; } flags[] = {
+    static const struct {
+        const char *name;
+        int flag;
+    } flags[] = {
         {"static", PARAM_STATIC},   {"scratch", PARAM_SCRATCH}, {"scratch_zero", PARAM_SCRATCH_ZERO},
         {"written", PARAM_WRITTEN}, {"noalias", PARAM_NOALIAS},
     };
@@ -125,7 +131,8 @@ static bool param_flag(reader *r, ir_param *p)
 
 static bool param_item(reader *r, ir_param *p)
 {
-    static const char *const names[] = {"arg", "name", "align", "div", "lo", "hi", "static", "scratch", "scratch_zero", "written", "noalias"};
+    static const char *const names[] = {"arg",    "name",    "align",        "div",     "lo",     "hi",
+                                        "static", "scratch", "scratch_zero", "written", "noalias"};
     int64_t x, *const numbers[] = {NULL, NULL, &p->align, &p->div, &p->lo, &p->hi};
     size_t k = 0;
     if (param_flag(r, p))
@@ -135,8 +142,8 @@ static bool param_item(reader *r, ir_param *p)
     if (k == COUNTOF(numbers)) {
         const char *near = r->tok.kind == TOK_WORD ? read_nearest(r->tok.text, names, COUNTOF(names)) : NULL;
         str found = read_found(r);
-        read_error(r, read_here(r), "unknown property of a parameter, %.*s%s%s%s", STR_ARG(found), near ? "; did you mean '" : "",
-                   near ? near : "", near ? "'?" : "");
+        read_error(r, read_here(r), "unknown property of a parameter, %.*s%s%s%s", STR_ARG(found),
+                   near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
         return false;
     }
     read_next(r);
@@ -233,12 +240,16 @@ static bool read_host_name(reader *r)
 
 static bool read_number_item(reader *r, uint32_t *origin)
 {
-    const struct { const char *name; int *at; } items[] = {{"num_warps", &r->f->num_warps},
-                                                           {"num_stages", &r->f->num_stages},
-                                                           {"num_ctas", &r->f->num_ctas},
-                                                           {"waves_per_eu", &r->f->waves_per_eu},
-                                                           {"next_origin", NULL}};
-    static const char *const names[] = {"grid", "cooperative", "persistent", "host", "num_warps", "num_stages", "num_ctas", "waves_per_eu", "next_origin"};
+    const struct {
+        const char *name;
+        int *at;
+    } items[] = {{"num_warps", &r->f->num_warps},
+                 {"num_stages", &r->f->num_stages},
+                 {"num_ctas", &r->f->num_ctas},
+                 {"waves_per_eu", &r->f->waves_per_eu},
+                 {"next_origin", NULL}};
+    static const char *const names[] = {"grid",       "cooperative", "persistent",   "host",       "num_warps",
+                                        "num_stages", "num_ctas",    "waves_per_eu", "next_origin"};
     uint32_t x;
     for (size_t i = 0; i < COUNTOF(items); i++)
         if (read_take_word(r, items[i].name)) {
@@ -252,8 +263,8 @@ static bool read_number_item(reader *r, uint32_t *origin)
         }
     const char *near = read_nearest(r->tok.text, names, COUNTOF(names));
     str found = read_found(r);
-    read_error(r, read_here(r), "unknown property of a function, %.*s%s%s%s", STR_ARG(found), near ? "; did you mean '" : "",
-               near ? near : "", near ? "'?" : "");
+    read_error(r, read_here(r), "unknown property of a function, %.*s%s%s%s", STR_ARG(found),
+               near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
     return false;
 }
 

@@ -1,8 +1,8 @@
 /* read.h: what the parts of the IR reader share; private to read*.c.
  *
  * The reader is one pass by recursive descent over tokens made on demand. It appends to functions with folding off, so
- * that what is read is what stands there. Each op is read whole before it is appended; an op with a fault is dropped, its
- * results are marked as failed so that their uses say nothing more, and reading goes on at the next line.
+ * that what is read is what stands there. Each op is read whole before it is appended; an op with a fault is dropped,
+ * its results are marked as failed so that their uses say nothing more, and reading goes on at the next line.
  */
 #ifndef TILE_COMPILER_READ_H
 #define TILE_COMPILER_READ_H
@@ -36,34 +36,34 @@ typedef struct token {
 
 /* a value name: where it was defined, and as what */
 typedef struct read_name {
-    ir_val val;   /* 0: its op had a fault, or its region has ended */
-    bool ended;   /* its region has */
+    ir_val val; /* 0: its op had a fault, or its region has ended */
+    bool ended; /* its region has */
     span at;
 } read_name;
 
 typedef struct reader {
     arena *a;
-    arena *s;       /* lists of the ops being read, by stack discipline */
+    arena *s; /* lists of the ops being read, by stack discipline */
     diags *d;
     uint32_t file;
     str text;
-    uint32_t pos;   /* of the scanner */
-    token tok;      /* the one to be read next */
-    uint32_t last;  /* end of the token before it */
-    int braces;     /* open before tok */
+    uint32_t pos;         /* of the scanner */
+    token tok;            /* the one to be read next */
+    uint32_t last;        /* end of the token before it */
+    int braces;           /* open before tok */
     uint32_t first_error; /* d->errors when we started */
     ir_module *m;
     ir_func *f;
     ir_builder b;
-    int depth;      /* of regions */
+    int depth; /* of regions */
     uint32_t origin;
     interner *func_names;
-    interner *names;          /* of values, a function's at a time */
-    VEC(read_name) values;    /* by name id */
-    VEC(uint32_t) scope;      /* names defined so far, those of open regions last */
-    map64 locs;               /* number in the text -> location */
+    interner *names;             /* of values, a function's at a time */
+    VEC(read_name) values;       /* by name id */
+    VEC(uint32_t) scope;         /* names defined so far, those of open regions last */
+    map64 locs;                  /* number in the text -> location */
     VEC(verify_func_text) funcs; /* beside m->funcs */
-    VEC(span) op_spans;       /* by op id of the function being read */
+    VEC(span) op_spans;          /* by op id of the function being read */
 } reader;
 
 /* read_scan.c */

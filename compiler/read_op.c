@@ -3,11 +3,11 @@
  *   [%r {, %r} =] name [literal] [%a {, %a}] [{key = value, ..}] [: type {, type}] [@loc] [!origin] {region}
  *   region   '{' ['(' %p: type, .. ')'] ops '}'
  *
- * An op is gathered in an op_text first, checked against its row of the table (how many operands, results and regions) and
- * appended only when all of it was sound. What its operands and results mean is the verifier's business.
+ * An op is gathered in an op_text first, checked against its row of the table (how many operands, results and regions)
+ * and appended only when all of it was sound. What its operands and results mean is the verifier's business.
  *
- * Names are unique in a function. A name whose region has ended stays known, for a better message; a name of an op with a
- * fault is defined as value 0, and an op that uses it is dropped without a word.
+ * Names are unique in a function. A name whose region has ended stays known, for a better message; a name of an op with
+ * a fault is defined as value 0, and an op that uses it is dropped without a word.
  */
 #include "compiler/read.h"
 
@@ -66,7 +66,8 @@ static bool use(reader *r, const token *t, ir_val *out)
         return false;
     }
     if (n->ended) {
-        read_error(r, read_span(r, t->beg, t->end), "value '%%%.*s' is not visible here: its region has ended", STR_ARG(t->text));
+        read_error(r, read_span(r, t->beg, t->end), "value '%%%.*s' is not visible here: its region has ended",
+                   STR_ARG(t->text));
         diag_note_add(r->d, n->at, "defined here");
         return false;
     }
@@ -137,8 +138,10 @@ static bool read_attr_value(reader *r, ir_key key, ir_attr *out)
             return false;
         *out = ir_attr_int(r->m, x);
         return true;
-    case AK_INTS: return read_ints(r, out);
-    case AK_ENUM: return read_enum(r, key, out);
+    case AK_INTS:
+        return read_ints(r, out);
+    case AK_ENUM:
+        return read_enum(r, key, out);
     case AK_STR:
         if (r->tok.kind != TOK_STRING) {
             str found = read_found(r);
@@ -316,7 +319,8 @@ static bool read_head(reader *r, op_text *t)
         if (!read_literal(r, &t->literal))
             return false;
     }
-    if (!read_operands(r, t) || (read_is_attrs(r) && !read_attrs(r, t)) || !read_types(r, t) || !read_loc_use(r, &t->loc))
+    if (!read_operands(r, t) || (read_is_attrs(r) && !read_attrs(r, t)) || !read_types(r, t) ||
+        !read_loc_use(r, &t->loc))
         return false;
     t->has_origin = read_take(r, '!');
     return !t->has_origin || read_origin(r, "an origin", &t->origin);
@@ -410,8 +414,15 @@ static bool set_literal(reader *r, op_text *t)
 
 static void append(reader *r, op_text *t, ir_val *out)
 {
-    ir_desc d = {.code = t->code, .nin = t->in.n, .nout = t->types.n, .nattr = t->attrs.n, .nregions = t->regions.n,
-                 .in = t->in.at, .types = t->types.at, .attrs = t->attrs.at, .regions = t->regions.at};
+    ir_desc d = {.code = t->code,
+                 .nin = t->in.n,
+                 .nout = t->types.n,
+                 .nattr = t->attrs.n,
+                 .nregions = t->regions.n,
+                 .in = t->in.at,
+                 .types = t->types.at,
+                 .attrs = t->attrs.at,
+                 .regions = t->regions.at};
     ir_op o;
     r->b.loc = t->loc;
     o = ir_emit(&r->b, &d, out);

@@ -1,8 +1,9 @@
 /* read_scan.c: IR text to tokens, by hand, and the reader's small change: expecting, reporting, integers, suggestions.
  *
- * One token is looked ahead. Bytes that begin no token are reported and skipped; once a run has reported as many errors as
- * its diags keep, the scanner only gives TOK_END, so that no input costs more than its length. Shapes such as 128x64xf16
- * aren't tokens: read_type.c reads the characters of a type itself and then lets the scanner go on behind them.
+ * One token is looked ahead. Bytes that begin no token are reported and skipped; once a run has reported as many errors
+ * as its diags keep, the scanner only gives TOK_END, so that no input costs more than its length. Shapes such as
+ * 128x64xf16 aren't tokens: read_type.c reads the characters of a type itself and then lets the scanner go on behind
+ * them.
  */
 #include "compiler/read.h"
 
@@ -89,10 +90,13 @@ static int escape(reader *r)
     int c = peek(r, 0), hi, lo;
     r->pos++;
     switch (c) {
-    case 'n': return '\n';
-    case 't': return '\t';
+    case 'n':
+        return '\n';
+    case 't':
+        return '\t';
     case '"':
-    case '\\': return c;
+    case '\\':
+        return c;
     case 'x':
         hi = hex_digit(peek(r, 0));
         lo = hex_digit(peek(r, 1));
@@ -100,7 +104,9 @@ static int escape(reader *r)
             return -1;
         r->pos += 2;
         return hi * 16 + lo;
-    default: r->pos--; return -1;
+    default:
+        r->pos--;
+        return -1;
     }
 }
 
@@ -197,7 +203,8 @@ void read_next(reader *r)
         } else {
             r->pos++;
             if (!c || !strchr("(){}[]<>,:=?!*", c)) {
-                read_error(r, read_span(r, t.beg, r->pos), c >= 0x20 && c < 0x7f ? "unexpected '%c'" : "unexpected byte 0x%02x", c);
+                read_error(r, read_span(r, t.beg, r->pos),
+                           c >= 0x20 && c < 0x7f ? "unexpected '%c'" : "unexpected byte 0x%02x", c);
                 continue;
             }
             t.punct = (char)c;

@@ -1,14 +1,14 @@
 /* read_type.c: types and the literals of constants.
  *
- *   type    number | '*' type | 'tile<' (extent 'x')+ element '>' | 'tensor<' ((extent | '?') 'x')+ number [', strided'] '>'
- *   literal integer | true | false | 0x1.8p+1 | 2.5e-3 | inf | -inf | nan | nan:0x7fc00001
+ *   type    number | '*' type | 'tile<' (extent 'x')+ element '>' | 'tensor<' ((extent | '?') 'x')+ number [',
+ * strided'] '>' literal integer | true | false | 0x1.8p+1 | 2.5e-3 | inf | -inf | nan | nan:0x7fc00001
  *
- * Types are read by characters, since `128x64xf16` is no sequence of words. A type is made only when it is sound: ranks,
- * extents and element counts within their bounds.
+ * Types are read by characters, since `128x64xf16` is no sequence of words. A type is made only when it is sound:
+ * ranks, extents and element counts within their bounds.
  *
- * Hexadecimal floats must be exact in their type. Decimal ones are for hand-written text: at most 15 digits and a power of
- * ten up to 22 either way, where one multiplication or division of doubles is correctly rounded; the rest is refused. This
- * keeps the reader free of the C library's locale.
+ * Hexadecimal floats must be exact in their type. Decimal ones are for hand-written text: at most 15 digits and a power
+ * of ten up to 22 either way, where one multiplication or division of doubles is correctly rounded; the rest is
+ * refused. This keeps the reader free of the C library's locale.
  */
 #include "compiler/read.h"
 
@@ -85,7 +85,8 @@ static bool shaped_chars(reader *r, uint32_t beg, bool tensor, ir_type *out)
         return false;
     ir_type_kind kind = ir_type_of(r->m, elem)->kind;
     if (kind != TK_NUM && (tensor || kind != TK_PTR))
-        return bad_type(r, beg, tensor ? "a tensor's element is a number" : "a tile's element is a number or a pointer");
+        return bad_type(r, beg,
+                        tensor ? "a tensor's element is a number" : "a tile's element is a number or a pointer");
     if (!tensor && !count_fits(rank, shape))
         return bad_type(r, beg, "a tile has at most 2^20 elements");
     if (tensor && at(r) == ',') {
@@ -286,10 +287,12 @@ static bool float_bits(reader *r, const token *lit, dtype dt, uint64_t *bits)
     else if (str_eq(s, S("nan")) && !negative)
         x = NAN;
     else if (hex ? !hex_double((str){s.p + 2, s.n - 2}, &x) : !decimal_double(s, &x))
-        return bad_literal(r, lit, hex ? "is not an exact" : "has too many digits (write it as 0x1.8p+1) or is not a", dt);
+        return bad_literal(r, lit, hex ? "is not an exact" : "has too many digits (write it as 0x1.8p+1) or is not a",
+                           dt);
     *bits = encode(dt, negative ? -x : x);
     back = fabs(dt_float(dt, *bits));
-    if ((x != x) != (back != back) || (hex && back != x) || (isinf(x) && !isinf(back)) || (x - x == 0 && x > 1 && (isinf(back) || back < x * 0.75)))
+    if ((x != x) != (back != back) || (hex && back != x) || (isinf(x) && !isinf(back)) ||
+        (x - x == 0 && x > 1 && (isinf(back) || back < x * 0.75)))
         return bad_literal(r, lit, "has no place in", dt);
     if (negative && x == 0 && dt_float(dt, *bits) == 0 && !signbit(dt_float(dt, *bits)))
         return bad_literal(r, lit, "has no place in", dt);

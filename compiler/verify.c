@@ -1,13 +1,12 @@
-/* verify.c: checks modules and functions, and for every op what holds whatever the op.
+/* verify.c: checks one function, and for every op in it what holds whatever the op.
  *
- *   module     function names, calls without recursion, kernels and their host functions
  *   function   parameters and their promises, results, properties that only kernels have
  *   region     chains that end in their one terminator, parameters and parents that agree, bounded nesting
  *   op         stage, counts of the table, operands that are defined before and visible, attributes of the table with
  *              values in range, purity inside the regions of whole-tile ops, host-only ops
  *
- * Then verify_ops.c types it. Passes hand in what they built, so ids are checked before they are followed. A diagnostic is
- * placed at the op's text where it was read from text, else at its source location where that file is among the
+ * Then verify_ops.c types it. Passes hand in what they built, so ids are checked before they are followed. A diagnostic
+ * is placed at the op's text where it was read from text, else at its source location where that file is among the
  * diagnostics' files; failing that, the message carries the op's text.
  */
 #include "compiler/verify.h"
@@ -103,7 +102,8 @@ static bool type_is(verifier *v, ir_op o, const char *what, uint32_t i, ir_type 
 {
     if (ir_type_eq(found, want))
         return true;
-    verify_fail(v, o, "%s %u is '%s', expected '%s'%s%s", what, i, verify_type(v, found), verify_type(v, want), *like ? " " : "", like);
+    verify_fail(v, o, "%s %u is '%s', expected '%s'%s%s", what, i, verify_type(v, found), verify_type(v, want),
+                *like ? " " : "", like);
     return false;
 }
 
@@ -144,7 +144,8 @@ bool verify_in_shape(verifier *v, ir_op o, uint32_t i, ir_type like, const char 
 {
     if (verify_same_shape(v, verify_in(v, o, i), like))
         return true;
-    verify_fail(v, o, "operand %u is '%s', expected the shape of %s, '%s'", i, verify_type(v, verify_in(v, o, i)), of, verify_type(v, like));
+    verify_fail(v, o, "operand %u is '%s', expected the shape of %s, '%s'", i, verify_type(v, verify_in(v, o, i)), of,
+                verify_type(v, like));
     return false;
 }
 
@@ -159,7 +160,8 @@ bool verify_out_shape(verifier *v, ir_op o, uint32_t i, int rank, const int64_t 
     for (int d = 0; d < rank; d++)
         sb_putf(&b, "%s%lld", d ? "x" : "", (long long)shape[d]);
     if (rank)
-        verify_fail(v, o, "result %u is '%s', expected a tile of %.*s", i, verify_type(v, verify_out(v, o, i)), STR_ARG(sb_str(&b)));
+        verify_fail(v, o, "result %u is '%s', expected a tile of %.*s", i, verify_type(v, verify_out(v, o, i)),
+                    STR_ARG(sb_str(&b)));
     else
         verify_fail(v, o, "result %u is '%s', expected a scalar", i, verify_type(v, verify_out(v, o, i)));
     return false;
@@ -171,9 +173,11 @@ bool verify_range(verifier *v, ir_op o, ir_key key, int64_t lo, int64_t hi)
     if (x >= lo && x <= hi)
         return true;
     if (hi == INT64_MAX)
-        verify_fail(v, o, "attribute '%s' is %lld, expected at least %lld", ir_keys[key].name, (long long)x, (long long)lo);
+        verify_fail(v, o, "attribute '%s' is %lld, expected at least %lld", ir_keys[key].name, (long long)x,
+                    (long long)lo);
     else
-        verify_fail(v, o, "attribute '%s' is %lld, expected %lld to %lld", ir_keys[key].name, (long long)x, (long long)lo, (long long)hi);
+        verify_fail(v, o, "attribute '%s' is %lld, expected %lld to %lld", ir_keys[key].name, (long long)x,
+                    (long long)lo, (long long)hi);
     return false;
 }
 
@@ -242,8 +246,9 @@ static bool lists_key(const char *attrs, const char *name, bool *required)
 
 static bool check_key(verifier *v, ir_op o, ir_key key)
 {
-    static const ir_key flags[] = {KEY_nan, KEY_exact, KEY_rtz, KEY_reverse, KEY_descending, KEY_is_volatile, KEY_hex,
-                                   KEY_warp_specialize, KEY_flatten, KEY_disable_licm, KEY_contract};
+    static const ir_key flags[] = {KEY_nan,        KEY_exact,        KEY_rtz,     KEY_reverse,
+                                   KEY_descending, KEY_is_volatile,  KEY_hex,     KEY_warp_specialize,
+                                   KEY_flatten,    KEY_disable_licm, KEY_contract};
     if (ir_keys[key].kind == AK_ENUM && !ir_enum_name(key, ir_int(v->f, o, key, 0))) {
         verify_fail(v, o, "attribute '%s' has no value %lld", ir_keys[key].name, (long long)ir_int(v->f, o, key, 0));
         return false;
@@ -285,12 +290,16 @@ static bool check_counts(verifier *v, ir_op o)
 {
     const ir_op_info *info = ir_info(v->f, o);
     const ir_op_data *d = ir_o(v->f, o);
-    const struct { const char *what; int want; uint32_t found; } counts[] = {
+    const struct {
+        const char *what;
+        int want;
+        uint32_t found;
+    } counts[] = {
         {"operand", info->nin, d->nin}, {"result", info->nout, d->nout}, {"region", info->nregions, d->nregions}};
     for (size_t i = 0; i < COUNTOF(counts); i++)
         if (counts[i].want != VAR && (uint32_t)counts[i].want != counts[i].found) {
-            verify_fail(v, o, "expected %d %s%s, found %u", counts[i].want, counts[i].what, counts[i].want == 1 ? "" : "s",
-                        counts[i].found);
+            verify_fail(v, o, "expected %d %s%s, found %u", counts[i].want, counts[i].what,
+                        counts[i].want == 1 ? "" : "s", counts[i].found);
             return false;
         }
     return true;
@@ -308,16 +317,17 @@ static bool check_values(verifier *v, ir_op o)
         else if (!v->visible[x.id])
             verify_fail(v, o, "operand %u is not defined before it in its region or one around", i);
         else if (v->element_op.id && !verify_is_scalar(v, ir_vtype(f, x)))
-            verify_fail(v, o, "operand %u is '%s', and a region of '%s' works on scalars", i, verify_type(v, ir_vtype(f, x)),
-                        ir_info(f, v->element_op)->name);
+            verify_fail(v, o, "operand %u is '%s', and a region of '%s' works on scalars", i,
+                        verify_type(v, ir_vtype(f, x)), ir_info(f, v->element_op)->name);
     }
     for (uint32_t i = 0; i < ir_nout(f, o); i++) {
         ir_val x = ir_out(f, o, i);
         if (!x.id || x.id >= f->vals.n || ir_def(f, x).id != o.id || f->vals.at[x.id].index != i) {
             verify_fail(v, o, "result %u belongs to another op", i);
-        } else if (check_value_type(v, o, "result", i, ir_vtype(f, x)) && v->element_op.id && !verify_is_scalar(v, ir_vtype(f, x))) {
-            verify_fail(v, o, "result %u is '%s', and a region of '%s' works on scalars", i, verify_type(v, ir_vtype(f, x)),
-                        ir_info(f, v->element_op)->name);
+        } else if (check_value_type(v, o, "result", i, ir_vtype(f, x)) && v->element_op.id &&
+                   !verify_is_scalar(v, ir_vtype(f, x))) {
+            verify_fail(v, o, "result %u is '%s', and a region of '%s' works on scalars", i,
+                        verify_type(v, ir_vtype(f, x)), ir_info(f, v->element_op)->name);
         }
     }
     return v->faults == faults;
@@ -416,10 +426,10 @@ static bool check_chain(verifier *v, ir_op owner, ir_region r)
         return false;
     }
     FOR_OPS(f, r, o)
-        if (o.id != prev.id && ir_o(f, o)->code < IR_CODE_COUNT && (ir_ops[ir_o(f, o)->code].flags & TERM)) {
-            verify_fail(v, o, "only legal at the end of a region");
-            return false;
-        }
+    if (o.id != prev.id && ir_o(f, o)->code < IR_CODE_COUNT && (ir_ops[ir_o(f, o)->code].flags & TERM)) {
+        verify_fail(v, o, "only legal at the end of a region");
+        return false;
+    }
     return true;
 }
 
@@ -439,12 +449,13 @@ static void check_region(verifier *v, ir_op owner, ir_region r, uint32_t index)
         return;
     v->depth++;
     show_params(v, owner, r, true);
-    FOR_OPS(f, r, o) {
+    FOR_OPS(f, r, o)
+    {
         check_op(v, o);
         show(v, o, true);
     }
     FOR_OPS(f, r, o)
-        show(v, o, false);
+    show(v, o, false);
     show_params(v, owner, r, false);
     v->depth--;
 }
@@ -458,7 +469,8 @@ static void check_promises(verifier *v, uint32_t i, const ir_param *p, ir_type t
     if (p->flags & ~(PARAM_STATIC | PARAM_SCRATCH | PARAM_SCRATCH_ZERO | PARAM_WRITTEN | PARAM_NOALIAS))
         verify_fail(v, none, "parameter %u has an unknown flag", i);
     if ((p->flags & (PARAM_STATIC | PARAM_WRITTEN | PARAM_NOALIAS)) && !memory)
-        verify_fail(v, none, "parameter %u is '%s', and only pointers and tensors are static, written or noalias", i, verify_type(v, t));
+        verify_fail(v, none, "parameter %u is '%s', and only pointers and tensors are static, written or noalias", i,
+                    verify_type(v, t));
     if ((p->flags & (PARAM_SCRATCH | PARAM_SCRATCH_ZERO)) && kind != TK_TENSOR)
         verify_fail(v, none, "parameter %u is '%s', and only tensors are scratch", i, verify_type(v, t));
     if (p->align < 0 || (p->align & (p->align - 1)))
@@ -488,7 +500,8 @@ static bool check_params(verifier *v)
             return false;
         check_promises(v, i, &f->params.at[i], ir_vtype(f, x));
         if (f->kind != FUNC_FN && verify_is_tile(v, ir_vtype(f, x)))
-            verify_fail(v, none, "parameter %u is '%s', and only a 'fn' takes tiles", i, verify_type(v, ir_vtype(f, x)));
+            verify_fail(v, none, "parameter %u is '%s', and only a 'fn' takes tiles", i,
+                        verify_type(v, ir_vtype(f, x)));
     }
     return v->faults == faults;
 }
@@ -497,9 +510,13 @@ static void check_properties(verifier *v)
 {
     const ir_func *f = v->f;
     const ir_op none = {0};
-    const struct { const char *name; int value, max; } numbers[] = {
-        {"num_warps", f->num_warps, 64}, {"num_stages", f->num_stages, 64}, {"num_ctas", f->num_ctas, 16},
-        {"waves_per_eu", f->waves_per_eu, 64}};
+    const struct {
+        const char *name;
+        int value, max;
+    } numbers[] = {{"num_warps", f->num_warps, 64},
+                   {"num_stages", f->num_stages, 64},
+                   {"num_ctas", f->num_ctas, 16},
+                   {"waves_per_eu", f->waves_per_eu, 64}};
     for (size_t i = 0; i < COUNTOF(numbers); i++) {
         if (numbers[i].value && f->kind != FUNC_KERNEL)
             verify_fail(v, none, "only a kernel has '%s'", numbers[i].name);
@@ -513,12 +530,12 @@ static void check_properties(verifier *v)
     for (uint32_t i = 0; i < f->results.n; i++) {
         check_value_type(v, none, "result", i, f->results.at[i]);
         if (f->kind == FUNC_HOST && f->results.at[i].id && !verify_is_scalar_of(v, f->results.at[i], DT_I64))
-            verify_fail(v, none, "result %u is '%s', and a host function gives 'i64'", i, verify_type(v, f->results.at[i]));
+            verify_fail(v, none, "result %u is '%s', and a host function gives 'i64'", i,
+                        verify_type(v, f->results.at[i]));
     }
 }
 
-/* v->f is set */
-static void check_func(verifier *v)
+void verify_body(verifier *v)
 {
     const ir_func *f = v->f;
     v->visible = ARENA_ARRAY(v->a, uint8_t, f->vals.n + 1);
@@ -528,176 +545,4 @@ static void check_func(verifier *v)
     check_properties(v);
     if (check_params(v))
         check_region(v, (ir_op){0}, f->body, 0);
-}
-
-/* ---- calls between functions ---- */
-static bool index_of(const verifier *v, str name, uint32_t *index)
-{
-    uint32_t id = intern_find(v->names, name);
-    return id != UINT32_MAX && map_get(&v->by_name, id, index);
-}
-
-const ir_func *verify_callee(verifier *v, str name)
-{
-    uint32_t i;
-    if (!v->names)
-        return ir_module_find(v->m, name);
-    return index_of(v, name, &i) ? v->m->funcs.at[i] : NULL;
-}
-
-bool verify_is_pure(verifier *v, str callee)
-{
-    uint32_t i;
-    return !v->names || !index_of(v, callee, &i) || v->purity[i] != PURITY_IMPURE;
-}
-
-static void enter_func(verifier *v, uint32_t i)
-{
-    v->f = v->m->funcs.at[i];
-    v->text = v->texts ? &v->texts[i] : NULL;
-}
-
-typedef struct call_frame {
-    uint32_t func, next; /* the op looked at last */
-    bool impure;
-} call_frame;
-
-/* the next callee of the frame on top, as an index; UINT32_MAX when there are no more. Notes effects on the way. */
-static uint32_t next_callee(verifier *v, call_frame *top)
-{
-    const ir_func *f = v->m->funcs.at[top->func];
-    uint32_t callee;
-    while (++top->next < f->ops.n) {
-        ir_op o = {top->next};
-        ir_code c = ir_op_code(f, o);
-        if (!ir_o(f, o)->parent.id || c >= IR_CODE_COUNT)
-            continue;
-        top->impure |= !(ir_ops[c].flags & (PURE | CTRL | TERM));
-        if (c == IR_OP_call && ir_has(f, o, KEY_callee) && index_of(v, ir_text(f, o, KEY_callee), &callee))
-            return callee;
-    }
-    return UINT32_MAX;
-}
-
-/* Depth first over the call graph from one function, without recursion of our own: finds cycles, and which functions are
- * pure together with all that they call. */
-static bool walk_calls(verifier *v, uint32_t root)
-{
-    VEC(call_frame) stack = {0};
-    if (v->purity[root] != PURITY_UNKNOWN)
-        return true;
-    v->purity[root] = PURITY_OPEN;
-    vec_push(v->a, &stack, ((call_frame){root, 0, false}));
-    while (stack.n) {
-        call_frame *top = &vec_last(&stack);
-        uint32_t callee = next_callee(v, top);
-        if (callee == UINT32_MAX) {
-            call_frame done = vec_pop(&stack);
-            v->purity[done.func] = done.impure ? PURITY_IMPURE : PURITY_PURE;
-            if (stack.n)
-                vec_last(&stack).impure |= done.impure;
-        } else if (v->purity[callee] == PURITY_OPEN) {
-            enter_func(v, top->func);
-            verify_fail(v, (ir_op){top->next}, "function '@%.*s' would call itself through it", STR_ARG(v->m->funcs.at[callee]->name));
-            return false;
-        } else if (v->purity[callee] == PURITY_UNKNOWN) {
-            v->purity[callee] = PURITY_OPEN;
-            vec_push(v->a, &stack, ((call_frame){callee, 0, false}));
-        } else {
-            top->impure |= v->purity[callee] == PURITY_IMPURE;
-        }
-    }
-    return true;
-}
-
-/* ---- a kernel and its host function ---- */
-static uint32_t host_results(const verifier *v)
-{
-    uint32_t n = v->f->has_grid ? 3 : 0;
-    for (uint32_t i = 0; i < v->f->params.n; i++)
-        if (v->f->params.at[i].flags & (PARAM_SCRATCH | PARAM_SCRATCH_ZERO))
-            n += (uint32_t)ir_type_of(v->m, ir_vtype(v->f, ir_param_of(v->f, v->f->body, i)))->rank;
-    return n;
-}
-
-static void check_host(verifier *v)
-{
-    const ir_func *f = v->f, *h;
-    const ir_op none = {0};
-    uint32_t want = host_results(v);
-    if (!f->host.n) {
-        if (want)
-            verify_fail(v, none, "a kernel with a grid or scratch parameters names its host function");
-        return;
-    }
-    h = verify_callee(v, f->host);
-    if (!h || h->kind != FUNC_HOST) {
-        verify_fail(v, none, "there is no host function '@%.*s'", STR_ARG(f->host));
-        return;
-    }
-    if (h->results.n != want)
-        verify_fail(v, none, "its host function gives %u results, expected %u (3 of the grid, and the sizes of scratch parameters)",
-                    h->results.n, want);
-    if (h->params.n != f->params.n || ir_nparams(h, h->body) != h->params.n) {
-        verify_fail(v, none, "its host function has %u parameters, expected %u", h->params.n, f->params.n);
-        return;
-    }
-    for (uint32_t i = 0; i < h->params.n; i++) {
-        ir_type mine = ir_vtype(f, ir_param_of(f, f->body, i)), its = ir_vtype(h, ir_param_of(h, h->body, i));
-        if (!ir_type_eq(mine, its))
-            verify_fail(v, none, "parameter %u of its host function is '%s', expected '%s'", i, verify_type(v, its), verify_type(v, mine));
-    }
-}
-
-/* ---- modules ---- */
-static void check_names(verifier *v)
-{
-    v->names = intern_new(v->a);
-    map_init(&v->by_name, v->a);
-    v->purity = ARENA_ARRAY(v->a, uint8_t, v->m->funcs.n + 1);
-    for (uint32_t i = 0; i < v->m->funcs.n; i++) {
-        uint32_t id = intern_id(v->names, v->m->funcs.at[i]->name), old;
-        enter_func(v, i);
-        if (!v->f->name.n)
-            verify_fail(v, (ir_op){0}, "a function without a name");
-        else if (map_get(&v->by_name, id, &old))
-            verify_fail(v, (ir_op){0}, "two functions have this name");
-        else
-            map_set(&v->by_name, id, i);
-    }
-}
-
-bool ir_verify_text(const ir_module *m, diags *d, const verify_func_text *text)
-{
-    verifier v = {.m = m, .d = d, .a = m->a, .texts = text};
-    arena_pos mark = arena_mark(m->a);
-    bool acyclic = true;
-    check_names(&v);
-    for (uint32_t i = 0; i < m->funcs.n && acyclic; i++)
-        acyclic = walk_calls(&v, i);
-    for (uint32_t i = 0; i < m->funcs.n; i++) {
-        uint32_t faults = v.faults;
-        enter_func(&v, i);
-        check_func(&v);
-        if (v.faults == faults && v.f->kind == FUNC_KERNEL)
-            check_host(&v);
-    }
-    if (!v.faults)
-        arena_reset(m->a, mark);
-    return !v.faults;
-}
-
-bool ir_verify(const ir_module *m, diags *d)
-{
-    return ir_verify_text(m, d, NULL);
-}
-
-bool ir_verify_func(const ir_func *f, diags *d)
-{
-    verifier v = {.m = f->m, .f = f, .d = d, .a = f->m->a};
-    arena_pos mark = arena_mark(v.a);
-    check_func(&v);
-    if (!v.faults)
-        arena_reset(v.a, mark);
-    return !v.faults;
 }

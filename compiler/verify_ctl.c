@@ -1,10 +1,10 @@
 /* verify_ctl.c: ops with regions, and calls.
  *
- * For each region: which parameters it has, and what its yield must give. Regions were checked from inside before, so they
- * are known to end in a yield of sound operands.
+ * For each region: which parameters it has, and what its yield must give. Regions were checked from inside before, so
+ * they are known to end in a yield of sound operands.
  *
- *   for     (index, carried) -> carried        while  (carried) -> bool | (carried) -> carried        if  () -> results, twice
- *   reduce, scan  (left items, right items) -> items      map  (items) -> results' elements
+ *   for     (index, carried) -> carried        while  (carried) -> bool | (carried) -> carried        if  () ->
+ * results, twice reduce, scan  (left items, right items) -> items      map  (items) -> results' elements
  */
 #include "compiler/verify.h"
 
@@ -22,7 +22,8 @@ static bool param_is(verifier *v, ir_op o, uint32_t region, uint32_t i, ir_type 
     ir_type t = ir_vtype(v->f, ir_param_of(v->f, ir_op_region(v->f, o, region), i));
     if (ir_type_eq(t, want))
         return true;
-    verify_fail(v, o, "parameter %u of region %u is '%s', expected '%s'", i, region, verify_type(v, t), verify_type(v, want));
+    verify_fail(v, o, "parameter %u of region %u is '%s', expected '%s'", i, region, verify_type(v, t),
+                verify_type(v, want));
     return false;
 }
 
@@ -46,8 +47,8 @@ static bool yield_is(verifier *v, ir_op o, uint32_t region, uint32_t i, ir_type 
     ir_type t = verify_in(v, y, i);
     if (ir_type_eq(t, want))
         return true;
-    verify_fail(v, y, "operand %u is '%s', expected '%s' for region %u of '%s'", i, verify_type(v, t), verify_type(v, want), region,
-                ir_info(v->f, o)->name);
+    verify_fail(v, y, "operand %u is '%s', expected '%s' for region %u of '%s'", i, verify_type(v, t),
+                verify_type(v, want), region, ir_info(v->f, o)->name);
     return false;
 }
 
@@ -81,8 +82,9 @@ static void check_for(verifier *v, ir_op o)
     if (!verify_count(v, o, 3, UINT32_MAX))
         return;
     t = verify_in(v, o, 0);
-    if (!verify_in_is(v, o, 0, verify_is_int_scalar(v, t), "a scalar integer") || !verify_in_type(v, o, 1, t, "like operand 0") ||
-        !verify_in_type(v, o, 2, t, "like operand 0") || !carried(v, o, 3, 0, 1, true) || !param_is(v, o, 0, 0, t))
+    if (!verify_in_is(v, o, 0, verify_is_int_scalar(v, t), "a scalar integer") ||
+        !verify_in_type(v, o, 1, t, "like operand 0") || !verify_in_type(v, o, 2, t, "like operand 0") ||
+        !carried(v, o, 3, 0, 1, true) || !param_is(v, o, 0, 0, t))
         return;
     if (ir_const_int_of(v->f, ir_in(v->f, o, 2), &step) && step == 0)
         verify_fail(v, o, "operand 2, the step, is 0");
@@ -97,7 +99,8 @@ static void check_while(verifier *v, ir_op o)
     if (!carried(v, o, 0, 0, 0, false) || !yield_count(v, o, 0, 1))
         return;
     if (!verify_is_scalar_of(v, verify_in(v, y, 0), DT_BOOL))
-        verify_fail(v, y, "operand 0 is '%s', expected a scalar 'bool' for region 0 of 'while'", verify_type(v, verify_in(v, y, 0)));
+        verify_fail(v, y, "operand 0 is '%s', expected a scalar 'bool' for region 0 of 'while'",
+                    verify_type(v, verify_in(v, y, 0)));
     else
         carried(v, o, 0, 1, 0, true);
 }
@@ -135,7 +138,8 @@ static bool out_is_elem(verifier *v, ir_op o, uint32_t i, ir_type like)
     ir_type t = verify_out(v, o, i);
     if (ir_type_of(v->m, t)->kind != TK_TENSOR && ir_type_eq(ir_type_elem(v->m, t), ir_type_elem(v->m, like)))
         return true;
-    verify_fail(v, o, "result %u is '%s', expected elements of '%s'", i, verify_type(v, t), verify_type(v, ir_type_elem(v->m, like)));
+    verify_fail(v, o, "result %u is '%s', expected elements of '%s'", i, verify_type(v, t),
+                verify_type(v, ir_type_elem(v->m, like)));
     return false;
 }
 
@@ -171,7 +175,8 @@ static void check_reduce(verifier *v, ir_op o)
 
 static void check_scan(verifier *v, ir_op o)
 {
-    if (!in_are_tiles(v, o) || !verify_range(v, o, KEY_axis, 0, ir_type_rank(v->m, verify_in(v, o, 0)) - 1) || !combines(v, o))
+    if (!in_are_tiles(v, o) || !verify_range(v, o, KEY_axis, 0, ir_type_rank(v->m, verify_in(v, o, 0)) - 1) ||
+        !combines(v, o))
         return;
     for (uint32_t i = 0; i < ir_nin(v->f, o); i++)
         if (!verify_out_type(v, o, i, verify_in(v, o, i), "like its operand"))
@@ -187,7 +192,8 @@ static void check_map(verifier *v, ir_op o)
             return;
     for (uint32_t i = 0; i < ir_nout(v->f, o); i++) {
         ir_type t = verify_out(v, o, i);
-        if (!verify_out_is(v, o, i, verify_is_tile(v, t) && verify_is_num(v, t) && verify_same_shape(v, t, verify_in(v, o, 0)),
+        if (!verify_out_is(v, o, i,
+                           verify_is_tile(v, t) && verify_is_num(v, t) && verify_same_shape(v, t, verify_in(v, o, 0)),
                            "a tile of numbers in the shape of the operands") ||
             !yield_is(v, o, 0, i, ir_type_elem(v->m, t)))
             return;
@@ -208,7 +214,8 @@ static void check_call(verifier *v, ir_op o)
         return;
     }
     for (uint32_t i = 0; i < ir_nin(v->f, o); i++)
-        if (!verify_in_type(v, o, i, ir_vtype(callee, ir_param_of(callee, callee->body, i)), "as the function's parameter"))
+        if (!verify_in_type(v, o, i, ir_vtype(callee, ir_param_of(callee, callee->body, i)),
+                            "as the function's parameter"))
             return;
     if (!results_count(v, o, callee->results.n))
         return;
@@ -216,15 +223,16 @@ static void check_call(verifier *v, ir_op o)
         if (!verify_out_type(v, o, i, callee->results.at[i], "as the function's result"))
             return;
     if (v->element_op.id && !verify_is_pure(v, name))
-        verify_fail(v, o, "'@%.*s' has an effect, and a region of '%s' is pure", STR_ARG(name), ir_info(v->f, v->element_op)->name);
+        verify_fail(v, o, "'@%.*s' has an effect, and a region of '%s' is pure", STR_ARG(name),
+                    ir_info(v->f, v->element_op)->name);
 }
 
 static void check_return(verifier *v, ir_op o)
 {
     uint32_t n = ir_nin(v->f, o);
     if (n != v->f->results.n) {
-        verify_fail(v, o, "expected %u operand%s, the results of '@%.*s', found %u", v->f->results.n, v->f->results.n == 1 ? "" : "s",
-                    STR_ARG(v->f->name), n);
+        verify_fail(v, o, "expected %u operand%s, the results of '@%.*s', found %u", v->f->results.n,
+                    v->f->results.n == 1 ? "" : "s", STR_ARG(v->f->name), n);
         return;
     }
     for (uint32_t i = 0; i < n; i++)

@@ -1,8 +1,8 @@
 /* verify_mem.c: the types of pointer, memory and tensor ops.
  *
- * A memory op through pointers takes a scalar pointer or a tile of them, and everything beside it in that shape. Tensor ops
- * take one integer offset a dimension (i64 from source, 32 bits after pass narrow) and a box of the tensor's rank, or a
- * scalar for one element. Optional operands come in the order of the documentation and can't be skipped.
+ * A memory op through pointers takes a scalar pointer or a tile of them, and everything beside it in that shape. Tensor
+ * ops take one integer offset a dimension (i64 from source, 32 bits after pass narrow) and a box of the tensor's rank,
+ * or a scalar for one element. Optional operands come in the order of the documentation and can't be skipped.
  */
 #include "compiler/verify.h"
 
@@ -26,8 +26,8 @@ static bool in_is_elem(verifier *v, ir_op o, uint32_t i, ir_type elem, ir_type l
 {
     if (is_elem_in_shape(v, verify_in(v, o, i), elem, like))
         return true;
-    verify_fail(v, o, "operand %u is '%s', expected '%s' in the shape of operand 0, '%s'", i, verify_type(v, verify_in(v, o, i)),
-                verify_type(v, elem), verify_type(v, like));
+    verify_fail(v, o, "operand %u is '%s', expected '%s' in the shape of operand 0, '%s'", i,
+                verify_type(v, verify_in(v, o, i)), verify_type(v, elem), verify_type(v, like));
     return false;
 }
 
@@ -35,14 +35,15 @@ static bool out_is_elem(verifier *v, ir_op o, ir_type elem, ir_type like)
 {
     if (is_elem_in_shape(v, verify_out(v, o, 0), elem, like))
         return true;
-    verify_fail(v, o, "result 0 is '%s', expected '%s' in the shape of '%s'", verify_type(v, verify_out(v, o, 0)), verify_type(v, elem),
-                verify_type(v, like));
+    verify_fail(v, o, "result 0 is '%s', expected '%s' in the shape of '%s'", verify_type(v, verify_out(v, o, 0)),
+                verify_type(v, elem), verify_type(v, like));
     return false;
 }
 
 static bool in_is_mask(verifier *v, ir_op o, uint32_t i, ir_type like, const char *of)
 {
-    return verify_in_is(v, o, i, verify_is_bool(v, verify_in(v, o, i)), "a mask of bools") && verify_in_shape(v, o, i, like, of);
+    return verify_in_is(v, o, i, verify_is_bool(v, verify_in(v, o, i)), "a mask of bools") &&
+           verify_in_shape(v, o, i, like, of);
 }
 
 /* ---- pointers ---- */
@@ -58,7 +59,8 @@ static void check_ptr_cast(verifier *v, ir_op o)
 {
     ir_type x = verify_in(v, o, 0), y = verify_out(v, o, 0);
     bool from = ir_type_is_ptr(v->m, x), to = ir_type_is_ptr(v->m, y);
-    bool from_int = verify_is_num(v, x) && ir_type_dt(v->m, x) == DT_I64, to_int = verify_is_num(v, y) && ir_type_dt(v->m, y) == DT_I64;
+    bool from_int = verify_is_num(v, x) && ir_type_dt(v->m, x) == DT_I64,
+         to_int = verify_is_num(v, y) && ir_type_dt(v->m, y) == DT_I64;
     if (!verify_in_is(v, o, 0, from || from_int, "pointers or 'i64'") ||
         !verify_out_is(v, o, 0, to || (from && to_int), from ? "pointers or 'i64'" : "pointers"))
         return;
@@ -106,8 +108,8 @@ static bool check_rmw_elem(verifier *v, ir_op o, ir_type elem)
     int64_t rmw = ir_int(v->f, o, KEY_rmw, RMW_XCHG);
     if (i->kind == TK_NUM && atomic_takes(i->dt, rmw))
         return true;
-    verify_fail(v, o, "no atomic '%s' on '%s'", ir_op_code(v->f, o) == IR_OP_atomic_cas ? "cas" : ir_enum_name(KEY_rmw, rmw),
-                verify_type(v, elem));
+    verify_fail(v, o, "no atomic '%s' on '%s'",
+                ir_op_code(v->f, o) == IR_OP_atomic_cas ? "cas" : ir_enum_name(KEY_rmw, rmw), verify_type(v, elem));
     return false;
 }
 
@@ -135,7 +137,8 @@ static const ir_type_info *tensor_of(const verifier *v, ir_type t)
     return i->kind == TK_TENSOR ? i : NULL;
 }
 
-/* operand 0 as a tensor, after checking that operands `min` to `max` beyond one a dimension are there; NULL with a report */
+/* operand 0 as a tensor, after checking that operands `min` to `max` beyond one a dimension are there; NULL with a
+ * report */
 static const ir_type_info *tensor_in(verifier *v, ir_op o, uint32_t min, uint32_t max)
 {
     const ir_type_info *t;
@@ -158,12 +161,14 @@ static bool offsets_are_scalars(verifier *v, ir_op o, uint32_t first, uint32_t n
 static bool is_box(const verifier *v, ir_type box, const ir_type_info *t)
 {
     ir_type_kind k = ir_type_of(v->m, box)->kind;
-    return (k == TK_NUM || (k == TK_TILE && ir_type_rank(v->m, box) == t->rank)) && ir_type_eq(ir_type_elem(v->m, box), t->elem);
+    return (k == TK_NUM || (k == TK_TILE && ir_type_rank(v->m, box) == t->rank)) &&
+           ir_type_eq(ir_type_elem(v->m, box), t->elem);
 }
 
 static const char *box_text(verifier *v, const ir_type_info *t)
 {
-    return str_cstr(v->d->a, str_fmt(v->d->a, "a scalar or a tile of rank %d, of '%s'", t->rank, verify_type(v, t->elem)));
+    return str_cstr(v->d->a,
+                    str_fmt(v->d->a, "a scalar or a tile of rank %d, of '%s'", t->rank, verify_type(v, t->elem)));
 }
 
 static void check_tensor_make(verifier *v, ir_op o)
@@ -178,14 +183,16 @@ static void check_tensor_make(verifier *v, ir_op o)
         return;
     const ir_type_info *p = ir_type_of(v->m, verify_in(v, o, 0));
     if (p->kind != TK_PTR || !ir_type_eq(p->elem, t->elem)) {
-        verify_fail(v, o, "operand 0 is '%s', expected '*%s'", verify_type(v, verify_in(v, o, 0)), verify_type(v, t->elem));
+        verify_fail(v, o, "operand 0 is '%s', expected '*%s'", verify_type(v, verify_in(v, o, 0)),
+                    verify_type(v, t->elem));
         return;
     }
     for (uint32_t i = 1; i <= 2 * rank; i++)
         if (!verify_in_is(v, o, i, verify_is_scalar_of(v, verify_in(v, o, i), DT_I64), "'i64'"))
             return;
     if (!t->strided && ir_const_int_of(v->f, ir_in(v->f, o, 2 * rank), &last) && last != 1)
-        verify_fail(v, o, "the last stride is %lld, and '%s' is not strided", (long long)last, verify_type(v, verify_out(v, o, 0)));
+        verify_fail(v, o, "the last stride is %lld, and '%s' is not strided", (long long)last,
+                    verify_type(v, verify_out(v, o, 0)));
 }
 
 static void check_tensor_dim(verifier *v, ir_op o)
@@ -199,7 +206,8 @@ static void check_tensor_base(verifier *v, ir_op o)
 {
     const ir_type_info *t = tensor_of(v, verify_in(v, o, 0)), *p = ir_type_of(v->m, verify_out(v, o, 0));
     if (verify_in_is(v, o, 0, t != NULL, "a tensor") && (p->kind != TK_PTR || !ir_type_eq(p->elem, t->elem)))
-        verify_fail(v, o, "result 0 is '%s', expected '*%s'", verify_type(v, verify_out(v, o, 0)), verify_type(v, t->elem));
+        verify_fail(v, o, "result 0 is '%s', expected '*%s'", verify_type(v, verify_out(v, o, 0)),
+                    verify_type(v, t->elem));
 }
 
 enum { VIEW_INDEX, VIEW_RANGE, VIEW_WHOLE };
@@ -215,8 +223,9 @@ static void check_view_type(verifier *v, ir_op o, const ir_type_info *t, const i
     for (int i = 0; i < t->rank; i++) {
         if (kinds[i] == VIEW_INDEX)
             continue;
-        bool ok = kinds[i] == VIEW_WHOLE ? y->shape[d] == t->shape[i]
-                                         : y->shape[d] == IR_DYN || (t->shape[i] != IR_DYN && y->shape[d] <= t->shape[i]);
+        bool ok = kinds[i] == VIEW_WHOLE
+                      ? y->shape[d] == t->shape[i]
+                      : y->shape[d] == IR_DYN || (t->shape[i] != IR_DYN && y->shape[d] <= t->shape[i]);
         if (!ok) {
             verify_fail(v, o, "dimension %d of result 0 does not follow from dimension %d of operand 0, '%s'", d, i,
                         verify_type(v, verify_in(v, o, 0)));
@@ -259,7 +268,8 @@ static void check_tensor_load(verifier *v, ir_op o)
     const ir_type_info *t = tensor_in(v, o, 0, 1);
     if (!t || !offsets_are_scalars(v, o, 1, (uint32_t)t->rank))
         return;
-    if (ir_nin(v->f, o) > 1 + (uint32_t)t->rank && !verify_in_type(v, o, 1 + (uint32_t)t->rank, t->elem, "as the tensor's element"))
+    if (ir_nin(v->f, o) > 1 + (uint32_t)t->rank &&
+        !verify_in_type(v, o, 1 + (uint32_t)t->rank, t->elem, "as the tensor's element"))
         return;
     if (!is_box(v, verify_out(v, o, 0), t))
         verify_out_is(v, o, 0, false, box_text(v, t));
@@ -314,8 +324,8 @@ static void check_tensor_scatter(verifier *v, ir_op o)
         return;
     at = 1 + (uint32_t)t->rank;
     if (!is_elem_in_shape(v, verify_in(v, o, at), t->elem, verify_in(v, o, 1))) {
-        verify_fail(v, o, "operand %u is '%s', expected '%s' in the shape of operand 1", at, verify_type(v, verify_in(v, o, at)),
-                    verify_type(v, t->elem));
+        verify_fail(v, o, "operand %u is '%s', expected '%s' in the shape of operand 1", at,
+                    verify_type(v, verify_in(v, o, at)), verify_type(v, t->elem));
         return;
     }
     if (ir_nin(v->f, o) > at + 1)

@@ -1,8 +1,9 @@
 /* verify_ops.c: what an op's operands and results must be, one rule each.
  *
- * RULE_SAME_* and RULE_CMP serve whole families. A RULE_OWN op has a row in the table below or in those of verify_mem.c and
- * verify_ctl.c; an op without a rule is our bug, found by the first op of that kind that is verified. A rule checks each
- * sentence of the op's documentation that can be checked without running it, and reports the first fault of an operand.
+ * RULE_SAME_* and RULE_CMP serve whole families. A RULE_OWN op has a row in the table below or in those of verify_mem.c
+ * and verify_ctl.c; an op without a rule is our bug, found by the first op of that kind that is verified. A rule checks
+ * each sentence of the op's documentation that can be checked without running it, and reports the first fault of an
+ * operand.
  */
 #include "compiler/verify.h"
 
@@ -12,13 +13,20 @@
 static bool num_is(dtype dt, ir_rule rule)
 {
     switch (rule) {
-    case RULE_SAME_NUM: return dt_is_int(dt) || dt_is_float(dt);
-    case RULE_SAME_INT: return dt_is_int(dt);
-    case RULE_SAME_FLOAT: return dt_is_float(dt);
-    case RULE_SAME_F3264: return dt == DT_F32 || dt == DT_F64;
-    case RULE_SAME_BITS: return dt_is_int(dt) || dt == DT_BOOL;
-    case RULE_CMP: return dt_is_int(dt) || dt_is_float(dt);
-    case RULE_OWN: break;
+    case RULE_SAME_NUM:
+        return dt_is_int(dt) || dt_is_float(dt);
+    case RULE_SAME_INT:
+        return dt_is_int(dt);
+    case RULE_SAME_FLOAT:
+        return dt_is_float(dt);
+    case RULE_SAME_F3264:
+        return dt == DT_F32 || dt == DT_F64;
+    case RULE_SAME_BITS:
+        return dt_is_int(dt) || dt == DT_BOOL;
+    case RULE_CMP:
+        return dt_is_int(dt) || dt_is_float(dt);
+    case RULE_OWN:
+        break;
     }
     return false;
 }
@@ -27,12 +35,18 @@ static const char *rule_text(ir_rule rule)
 {
     switch (rule) {
     case RULE_SAME_NUM:
-    case RULE_CMP: return "integers or floats (not bool, not 8-bit floats)";
-    case RULE_SAME_INT: return "integers";
-    case RULE_SAME_FLOAT: return "f16, bf16, f32 or f64";
-    case RULE_SAME_F3264: return "f32 or f64";
-    case RULE_SAME_BITS: return "integers or bools";
-    case RULE_OWN: break;
+    case RULE_CMP:
+        return "integers or floats (not bool, not 8-bit floats)";
+    case RULE_SAME_INT:
+        return "integers";
+    case RULE_SAME_FLOAT:
+        return "f16, bf16, f32 or f64";
+    case RULE_SAME_F3264:
+        return "f32 or f64";
+    case RULE_SAME_BITS:
+        return "integers or bools";
+    case RULE_OWN:
+        break;
     }
     return "";
 }
@@ -48,7 +62,8 @@ static bool same_operands(verifier *v, ir_op o)
 static void check_same(verifier *v, ir_op o, ir_rule rule)
 {
     ir_type t = verify_in(v, o, 0);
-    if (verify_in_is(v, o, 0, verify_is_num(v, t) && num_is(ir_type_dt(v->m, t), rule), rule_text(rule)) && same_operands(v, o))
+    if (verify_in_is(v, o, 0, verify_is_num(v, t) && num_is(ir_type_dt(v->m, t), rule), rule_text(rule)) &&
+        same_operands(v, o))
         verify_out_type(v, o, 0, t, "like operand 0");
 }
 
@@ -60,7 +75,8 @@ static void check_cmp(verifier *v, ir_op o)
     bool ok = verify_is_num(v, t) && num_is(ir_type_dt(v->m, t), RULE_CMP);
     if (equality)
         ok = ok || verify_is_bool(v, t) || ir_type_is_ptr(v->m, t);
-    if (!verify_in_is(v, o, 0, ok, equality ? "integers, floats, bools or pointers" : rule_text(RULE_CMP)) || !same_operands(v, o))
+    if (!verify_in_is(v, o, 0, ok, equality ? "integers, floats, bools or pointers" : rule_text(RULE_CMP)) ||
+        !same_operands(v, o))
         return;
     if (verify_out_is(v, o, 0, verify_is_bool(v, verify_out(v, o, 0)), "bool"))
         if (!verify_same_shape(v, verify_out(v, o, 0), t))
@@ -92,8 +108,9 @@ static void check_arange(verifier *v, ir_op o)
     if (!verify_out_is(v, o, 0, verify_is_int(v, t) && ir_type_rank(v->m, t) == 1, "a tile of integers of rank 1"))
         return;
     dtype dt = ir_type_dt(v->m, t);
-    if (__builtin_add_overflow(start, ir_type_count(v->m, t) - 1, &last) || dt_int(dt, dt_wrap(dt, (uint64_t)start)) != start ||
-        dt_int(dt, dt_wrap(dt, (uint64_t)last)) != last || (!dt_is_signed(dt) && start < 0))
+    if (__builtin_add_overflow(start, ir_type_count(v->m, t) - 1, &last) ||
+        dt_int(dt, dt_wrap(dt, (uint64_t)start)) != start || dt_int(dt, dt_wrap(dt, (uint64_t)last)) != last ||
+        (!dt_is_signed(dt) && start < 0))
         verify_fail(v, o, "values from %lld do not fit '%s'", (long long)start, verify_type(v, t));
 }
 
@@ -109,7 +126,8 @@ static bool check_elem(verifier *v, ir_op o, uint32_t i, ir_type t)
     ir_type got = verify_out(v, o, i);
     bool ok = ir_type_of(v->m, got)->kind != TK_TENSOR && ir_type_eq(ir_type_elem(v->m, got), ir_type_elem(v->m, t));
     if (!ok)
-        verify_fail(v, o, "result %u is '%s', expected elements of '%s'", i, verify_type(v, got), verify_type(v, ir_type_elem(v->m, t)));
+        verify_fail(v, o, "result %u is '%s', expected elements of '%s'", i, verify_type(v, got),
+                    verify_type(v, ir_type_elem(v->m, t)));
     return ok;
 }
 
@@ -135,8 +153,8 @@ static void check_broadcast(verifier *v, ir_op o)
         return;
     for (int d = 0; d < rank; d++)
         if (shape_of(v, x)->shape[d] != 1 && shape_of(v, x)->shape[d] != shape_of(v, y)->shape[d]) {
-            verify_fail(v, o, "dimension %d of operand 0 is %lld, expected 1 or %lld", d, (long long)shape_of(v, x)->shape[d],
-                        (long long)shape_of(v, y)->shape[d]);
+            verify_fail(v, o, "dimension %d of operand 0 is %lld, expected 1 or %lld", d,
+                        (long long)shape_of(v, x)->shape[d], (long long)shape_of(v, y)->shape[d]);
             return;
         }
 }
@@ -147,8 +165,8 @@ static void check_reshape(verifier *v, ir_op o)
     if (!check_tile_in(v, o, 0) || !check_elem(v, o, 0, x) || !verify_out_is(v, o, 0, verify_is_tile(v, y), "a tile"))
         return;
     if (ir_type_count(v->m, x) != ir_type_count(v->m, y))
-        verify_fail(v, o, "result 0 has %lld elements, expected the %lld of operand 0", (long long)ir_type_count(v->m, y),
-                    (long long)ir_type_count(v->m, x));
+        verify_fail(v, o, "result 0 has %lld elements, expected the %lld of operand 0",
+                    (long long)ir_type_count(v->m, y), (long long)ir_type_count(v->m, x));
 }
 
 static void check_permute(verifier *v, ir_op o)
@@ -185,7 +203,8 @@ static void check_join(verifier *v, ir_op o)
     int64_t shape[IR_MAX_RANK];
     int rank;
     if (!verify_in_is(v, o, 0, verify_is_scalar(v, x) || (verify_is_tile(v, x) && ir_type_rank(v->m, x) < IR_MAX_RANK),
-                      "a scalar or a tile of rank 1 to 7") || !same_operands(v, o) || !check_elem(v, o, 0, x))
+                      "a scalar or a tile of rank 1 to 7") ||
+        !same_operands(v, o) || !check_elem(v, o, 0, x))
         return;
     rank = copy_shape(v, x, shape);
     shape[rank] = 2;
@@ -196,7 +215,8 @@ static void check_split(verifier *v, ir_op o)
 {
     ir_type x = verify_in(v, o, 0);
     int rank = ir_type_rank(v->m, x);
-    if (!verify_in_is(v, o, 0, verify_is_tile(v, x) && shape_of(v, x)->shape[rank - 1] == 2, "a tile with a last dimension of 2"))
+    if (!verify_in_is(v, o, 0, verify_is_tile(v, x) && shape_of(v, x)->shape[rank - 1] == 2,
+                      "a tile with a last dimension of 2"))
         return;
     for (uint32_t i = 0; i < 2; i++)
         if (check_elem(v, o, i, x))
@@ -220,7 +240,8 @@ static void check_cat(verifier *v, ir_op o)
     for (int d = 0; ok && d < rank; d++)
         ok = d == axis || shape_of(v, y)->shape[d] == shape[d];
     if (!ok) {
-        verify_fail(v, o, "operand 1 is '%s', expected '%s' but for dimension %lld", verify_type(v, y), verify_type(v, x), (long long)axis);
+        verify_fail(v, o, "operand 1 is '%s', expected '%s' but for dimension %lld", verify_type(v, y),
+                    verify_type(v, x), (long long)axis);
         return;
     }
     shape[axis] += shape_of(v, y)->shape[axis];
@@ -242,8 +263,8 @@ static void check_slice(verifier *v, ir_op o)
     for (uint32_t d = 0; d < n; d++) {
         int64_t have = shape_of(v, x)->shape[d], want = shape_of(v, y)->shape[d];
         if (starts[d] < 0 || want > have || starts[d] > have - want) {
-            verify_fail(v, o, "elements %lld and %lld more of dimension %u, which has %lld", (long long)starts[d], (long long)want, d,
-                        (long long)have);
+            verify_fail(v, o, "elements %lld and %lld more of dimension %u, which has %lld", (long long)starts[d],
+                        (long long)want, d, (long long)have);
             return;
         }
     }
@@ -254,7 +275,8 @@ static void check_extract(verifier *v, ir_op o)
     ir_type x = verify_in(v, o, 0);
     int64_t shape[IR_MAX_RANK], axis = ir_int(v->f, o, KEY_axis, 0);
     int rank;
-    if (!check_tile_in(v, o, 0) || !verify_in_is(v, o, 1, verify_is_int_scalar(v, verify_in(v, o, 1)), "a scalar integer") ||
+    if (!check_tile_in(v, o, 0) ||
+        !verify_in_is(v, o, 1, verify_is_int_scalar(v, verify_in(v, o, 1)), "a scalar integer") ||
         !check_axis(v, o, x) || !check_elem(v, o, 0, x))
         return;
     rank = copy_shape(v, x, shape);
@@ -294,7 +316,8 @@ static void check_select(verifier *v, ir_op o)
 
 static bool out_has_shape(verifier *v, ir_op o, ir_type like)
 {
-    return verify_same_shape(v, verify_out(v, o, 0), like) ? true : verify_out_is(v, o, 0, false, "the shape of operand 0");
+    return verify_same_shape(v, verify_out(v, o, 0), like) ? true
+                                                           : verify_out_is(v, o, 0, false, "the shape of operand 0");
 }
 
 static void check_cast(verifier *v, ir_op o)
@@ -309,23 +332,28 @@ static void check_bitcast(verifier *v, ir_op o)
 {
     ir_type x = verify_in(v, o, 0), y = verify_out(v, o, 0);
     if (!verify_in_is(v, o, 0, verify_is_num(v, x) && !verify_is_bool(v, x), "numbers that are not bool") ||
-        !verify_out_is(v, o, 0, verify_is_num(v, y) && !verify_is_bool(v, y), "numbers that are not bool") || !out_has_shape(v, o, x))
+        !verify_out_is(v, o, 0, verify_is_num(v, y) && !verify_is_bool(v, y), "numbers that are not bool") ||
+        !out_has_shape(v, o, x))
         return;
     if (dt_bits(ir_type_dt(v->m, x)) != dt_bits(ir_type_dt(v->m, y)))
-        verify_fail(v, o, "result 0 is '%s', of another width than operand 0, '%s'", verify_type(v, y), verify_type(v, x));
+        verify_fail(v, o, "result 0 is '%s', of another width than operand 0, '%s'", verify_type(v, y),
+                    verify_type(v, x));
 }
 
 /* ---- products ---- */
 static bool dot_elements(verifier *v, ir_op o)
 {
-    dtype a = ir_type_dt(v->m, verify_in(v, o, 0)), b = ir_type_dt(v->m, verify_in(v, o, 1)), c = ir_type_dt(v->m, verify_in(v, o, 2));
+    dtype a = ir_type_dt(v->m, verify_in(v, o, 0)), b = ir_type_dt(v->m, verify_in(v, o, 1)),
+          c = ir_type_dt(v->m, verify_in(v, o, 2));
     bool ints = dt_is_int(a) && dt_is_int(b), floats = dt_is_any_float(a) && dt_is_any_float(b);
     if ((!ints && !floats) || (a != b && (dt_bits(a) != 8 || dt_bits(b) != 8))) {
-        verify_fail(v, o, "operands of '%s' and '%s' do not multiply: one type, or two of 8 bits", dtypes[a].name, dtypes[b].name);
+        verify_fail(v, o, "operands of '%s' and '%s' do not multiply: one type, or two of 8 bits", dtypes[a].name,
+                    dtypes[b].name);
         return false;
     }
     if (ints ? !dt_is_int(c) : !dt_is_float(c)) {
-        verify_fail(v, o, "operand 2 is '%s', expected %s", verify_type(v, verify_in(v, o, 2)), ints ? "integers" : "f16, bf16, f32 or f64");
+        verify_fail(v, o, "operand 2 is '%s', expected %s", verify_type(v, verify_in(v, o, 2)),
+                    ints ? "integers" : "f16, bf16, f32 or f64");
         return false;
     }
     return true;
@@ -347,7 +375,8 @@ static void check_dot(verifier *v, ir_op o)
     const int64_t *x = shape_of(v, a)->shape, *y = shape_of(v, b)->shape, *z = shape_of(v, c)->shape;
     int m = rank - 2, n = rank - 1;
     if (x[n] != y[m] || z[m] != x[m] || z[n] != y[n] || (rank == 3 && (x[0] != y[0] || x[0] != z[0]))) {
-        verify_fail(v, o, "'%s' times '%s' does not add to '%s'", verify_type(v, a), verify_type(v, b), verify_type(v, c));
+        verify_fail(v, o, "'%s' times '%s' does not add to '%s'", verify_type(v, a), verify_type(v, b),
+                    verify_type(v, c));
         return;
     }
     verify_range(v, o, KEY_max_imprecise, 0, INT64_MAX);
@@ -362,10 +391,11 @@ static void check_histogram(verifier *v, ir_op o)
     x = verify_in(v, o, 0);
     if (!verify_in_is(v, o, 0, verify_is_int(v, x) && ir_type_rank(v->m, x) == 1, "a tile of integers of rank 1"))
         return;
-    if (ir_nin(v->f, o) == 2 &&
-        (!verify_in_is(v, o, 1, verify_is_bool(v, verify_in(v, o, 1)), "a mask of bools") || !verify_in_shape(v, o, 1, x, "operand 0")))
+    if (ir_nin(v->f, o) == 2 && (!verify_in_is(v, o, 1, verify_is_bool(v, verify_in(v, o, 1)), "a mask of bools") ||
+                                 !verify_in_shape(v, o, 1, x, "operand 0")))
         return;
-    verify_out_is(v, o, 0, verify_is_num(v, y) && ir_type_dt(v->m, y) == DT_I32 && ir_type_rank(v->m, y) == 1, "a tile of i32 of rank 1");
+    verify_out_is(v, o, 0, verify_is_num(v, y) && ir_type_dt(v->m, y) == DT_I32 && ir_type_rank(v->m, y) == 1,
+                  "a tile of i32 of rank 1");
 }
 
 static void check_sort(verifier *v, ir_op o)
@@ -382,7 +412,8 @@ static void check_sort(verifier *v, ir_op o)
             !verify_in_shape(v, o, i, key, "operand 0"))
             return;
     }
-    if (!verify_in_is(v, o, 0, !dt_is_f8(ir_type_dt(v->m, key)), "numbers that compare (not 8-bit floats)") || !check_axis(v, o, key))
+    if (!verify_in_is(v, o, 0, !dt_is_f8(ir_type_dt(v->m, key)), "numbers that compare (not 8-bit floats)") ||
+        !check_axis(v, o, key))
         return;
     rank = copy_shape(v, key, shape);
     if (ir_has(v->f, o, KEY_k)) {
@@ -450,7 +481,8 @@ static void check_hint(verifier *v, ir_op o)
         }
         for (uint32_t d = 0; d < n; d++)
             if (x[d] < 1) {
-                verify_fail(v, o, "attribute '%s' promises %lld, expected at least 1", ir_keys[keys[k]].name, (long long)x[d]);
+                verify_fail(v, o, "attribute '%s' promises %lld, expected at least 1", ir_keys[keys[k]].name,
+                            (long long)x[d]);
                 return;
             }
     }

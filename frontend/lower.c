@@ -156,4 +156,6 @@ void lower_init(lower *l, fe_unit *u, arena *a, arena *scratch, ir_module *m)
     l->scratch = scratch;
     l->d = u->d;
     l->m = m;
+    map_init(&l->inst_map, a);
+    map_init(&l->inst_names, a);
 }

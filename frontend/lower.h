@@ -99,7 +99,8 @@ struct lower {
     uint32_t faults;     /* errors reported by this lowering */
     uint32_t nesting;    /* expressions open */
     bool stopped;        /* a limit was hit: unwind */
-    VEC(struct inst *) insts;       /* lower_call.c */
+    VEC(struct inst *) insts;       /* lower_call.c; found by hash of function and arguments */
+    map64 inst_map, inst_names;
     VEC(struct const_memo) consts;  /* lower_expr.c: file-level consts evaluated */
     VEC(ir_func *) made;            /* finished functions, in order */
     struct kernel_cx *k; /* the kernel: its choice, dims, host function */

@@ -230,7 +230,7 @@ static fv const_fault(lower *l, const_err e, const char *what, fv a, fv b, span 
 static fv seq_concat(lower *l, fv a, fv b, span at)
 {
     uint32_t n = a.seq.n + b.seq.n;
-    if (!low_list_room(l, n, at))
+    if (!low_list_room(l, a.seq.size + b.seq.size - 2, at))
         return fv_poison();
     fv *all = ARENA_ARRAY(l->a, fv, n ? n : 1);
     for (uint32_t i = 0; i < n; i++)

@@ -12,8 +12,8 @@
 
 /* ---- instances ---- */
 typedef struct inst {
+    struct inst *next; /* of the same hash */
     const ast_fn *fn;
-    uint64_t hash;
     fv *key;          /* by parameter; a run-time leaf holds its type's id in place of a value */
     bool pure;
     str name;
@@ -292,14 +292,16 @@ static bool names_kernel(const lower *l, str name)
     return false;
 }
 
+/* "f", then "f.2", "f.3", ..: the count is kept by the hash of the name, so that a collision only skips numbers */
 static str inst_name(lower *l, const ast_fn *fn)
 {
-    for (uint32_t k = 1;; k++) {
+    uint64_t key = str_hash(fn->name);
+    uint32_t k = 0;
+    for (;;) {
+        map_get(&l->inst_names, key, &k);
+        map_set(&l->inst_names, key, ++k);
         str name = k == 1 ? fn->name : str_fmt(l->a, "%.*s.%u", STR_ARG(fn->name), k);
-        bool used = ir_module_find(l->m, name) != NULL || names_kernel(l, name);
-        for (uint32_t i = 0; i < l->insts.n && !used; i++)
-            used = str_eq(l->insts.at[i]->name, name);
-        if (!used)
+        if (!ir_module_find(l->m, name) && !names_kernel(l, name))
             return name;
     }
 }
@@ -340,16 +342,19 @@ static inst *inst_get(lower *l, const ast_fn *fn, const binding *b)
     fv *key = ARENA_ARRAY(l->a, fv, fn->nparams ? fn->nparams : 1);
     for (uint32_t i = 0; i < fn->nparams; i++)
         h = key_hash(key[i] = key_of(l, b->v[i]), h);
-    for (uint32_t k = 0; k < l->insts.n; k++) {
-        inst *x = l->insts.at[k];
-        bool same = x->fn == fn && x->hash == h && x->pure == l->fx->pure;
+    uint32_t at = UINT32_MAX;
+    map_get(&l->inst_map, h, &at);
+    for (inst *x = at == UINT32_MAX ? NULL : l->insts.at[at]; x; x = x->next) {
+        bool same = x->fn == fn && x->pure == l->fx->pure;
         for (uint32_t i = 0; same && i < fn->nparams; i++)
             same = fv_same(x->key[i], key[i]);
         if (same)
             return x;
     }
     inst *x = ARENA_NEW(l->a, inst);
-    *x = (inst){.fn = fn, .hash = h, .key = key, .pure = l->fx->pure, .busy = true};
+    *x = (inst){.fn = fn, .key = key, .pure = l->fx->pure, .busy = true};
+    x->next = at == UINT32_MAX ? NULL : l->insts.at[at];
+    map_set(&l->inst_map, h, l->insts.n);
     x->name = inst_name(l, fn);
     vec_push(l->a, &l->insts, x);
     inst_lower(l, x, b);

@@ -219,8 +219,8 @@ static fv logical(lower *l, const ast_expr *e)
 /* ---- the rest ---- */
 static fv sequence(lower *l, const ast_expr *e)
 {
-    if (!low_list_room(l, e->nitems, e->at))
-        return fv_poison();
+    if (e->nitems > LOW_MAX_LIST)
+        return low_error(l, D_LIST_SIZE, e->at, e->nitems, LOW_MAX_LIST);
     fv *el = ARENA_ARRAY(l->a, fv, e->nitems ? e->nitems : 1);
     uint32_t n = 0;
     for (const ast_expr *i = e->items; i; i = i->next) {
@@ -228,7 +228,8 @@ static fv sequence(lower *l, const ast_expr *e)
         if (el[n - 1].kind == FV_METHOD)
             el[n - 1] = low_error(l, D_METHOD_VALUE, i->at);
     }
-    return fv_seq_of(el, n, e->kind == EX_LIST);
+    fv v = fv_seq_of(el, n, e->kind == EX_LIST);
+    return low_list_room(l, v.seq.size - 1, e->at) ? v : fv_poison();
 }
 
 static fv power(lower *l, const ast_expr *e)

@@ -79,7 +79,7 @@ fv fv_rebuild(lower *l, fv like, const ir_val *at, uint32_t *i)
         fv *el = ARENA_ARRAY(l->a, fv, like.seq.n ? like.seq.n : 1);
         for (uint32_t k = 0; k < like.seq.n; k++)
             el[k] = fv_rebuild(l, like.seq.at[k], at, i);
-        return (fv){.kind = FV_SEQ, .flags = like.flags, .seq = {el, like.seq.n}};
+        return (fv){.kind = FV_SEQ, .flags = like.flags, .seq = {el, like.seq.n, like.seq.size}};
     }
     fv r = {.kind = like.kind == FV_TENSOR ? FV_TENSOR : FV_RT, .flags = like.flags, .v = at[*i]};
     (*i)++;

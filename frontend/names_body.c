@@ -51,7 +51,7 @@ static void consider_globals(const globals *g, str want, unsigned *best, str *hi
 void names_unknown(names *n, str name, span at, bool type)
 {
     str hint = {0};
-    unsigned best = name.n <= 2 ? 2 : (unsigned)(name.n + 5) / 4 + 1;
+    unsigned best = name.n <= 2 ? (unsigned)name.n : (unsigned)(name.n + 5) / 4 + 1;
     for (size_t i = 0; !type && i < COUNTOF(excluded); i++)
         if (str_eq(name, str_of(excluded[i].name))) {
             fe_report(n->d, D_EXCLUDED, at, STR_ARG(name), excluded[i].instead);

@@ -182,10 +182,11 @@ static bool forgotten_bracket(parse_ctx *c, int t, span at)
         return false;
     fe_report(c->d, D_UNCLOSED, c->open[c->nopen - 1], c->open_char[c->nopen - 1]);
     c->nopen = 0;
+    c->quiet = true;
     return true;
 }
 
-int tile_lex(TILE_STYPE *v, span *at, parse_ctx *c)
+static int next_token(TILE_STYPE *v, span *at, parse_ctx *c)
 {
     if (c->dedents) {
         *at = (span){c->file, c->held_at.beg, c->held_at.beg};
@@ -229,6 +230,16 @@ int tile_lex(TILE_STYPE *v, span *at, parse_ctx *c)
         return T_BAD;
     }
     return take_word(c, t, v);
+}
+
+int tile_lex(TILE_STYPE *v, span *at, parse_ctx *c)
+{
+    int t = next_token(v, at, c);
+    if (t == T_NEWLINE) /* right behind the line's last token, whatever comment follows */
+        *at = (span){c->file, c->last_end, c->last_end + (c->last_end < c->text.n)};
+    else if (t != T_INDENT && t != T_DEDENT && t != 0)
+        c->last_end = at->end;
+    return t;
 }
 
 void ast_parse(arena *a, diags *d, uint32_t file, str text, ast_file *out)

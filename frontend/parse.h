@@ -31,6 +31,7 @@ typedef struct parse_ctx {
     bool at_line_start; /* nothing of the line has been given yet */
     bool in_header;     /* of a kernel: a line that begins with grid( continues it */
     int dedents;        /* still to be given */
+    uint32_t last_end;  /* of the newest token that is text: where a line's end is shown */
     bool ended, gave_eof;
     uint32_t indent[PARSE_MAX_BLOCKS + 1];
     uint32_t nindent;   /* indent[nindent] is the current column */
@@ -38,6 +39,8 @@ typedef struct parse_ctx {
     int open_char[PARSE_MAX_BRACKETS];
     uint32_t nopen;
     bool stopped;       /* a limit was hit: nothing but the end follows */
+    bool quiet;         /* the next syntax error follows from one that was reported */
+    bool after_error;   /* the line before could not be parsed: a block that follows is its */
 } parse_ctx;
 
 union TILE_STYPE;
@@ -49,7 +52,7 @@ int parse_bad_number(parse_ctx *c, str text, span at, union TILE_STYPE *v);
 int parse_string(parse_ctx *c, str text, span at, union TILE_STYPE *v);
 int parse_open_string(parse_ctx *c, span at, union TILE_STYPE *v);
 int parse_augmented(parse_ctx *c, str text, span at, union TILE_STYPE *v);
-void parse_bad_bytes(parse_ctx *c, str text, span at);
+int parse_bad_bytes(parse_ctx *c, str text, span at);
 
 /* parse.c: tokens with layout, for bison */
 int tile_lex(union TILE_STYPE *v, span *at, parse_ctx *c);

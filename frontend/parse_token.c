@@ -124,7 +124,7 @@ int parse_augmented(parse_ctx *c, str text, span at, TILE_STYPE *v)
 }
 
 /* names a printable character as itself and a byte by its number; a run of junk is one diagnostic */
-void parse_bad_bytes(parse_ctx *c, str text, span at)
+int parse_bad_bytes(parse_ctx *c, str text, span at)
 {
     unsigned char b = (unsigned char)text.p[0];
     char say[16];
@@ -133,4 +133,5 @@ void parse_bad_bytes(parse_ctx *c, str text, span at)
     else
         snprintf(say, sizeof say, "0x%02x", b);
     fe_report(c->d, D_BAD_BYTES, at, say);
+    return T_BAD;
 }

@@ -87,12 +87,12 @@ decl: NEWLINE
         if (c->out->last_const) c->out->last_const->next = k; else c->out->consts = k;
         c->out->last_const = k; }
     | decorators header block
-      { $2->decorators = $1; $2->body = $3.first;
+      { c->after_error = false; $2->decorators = $1; $2->body = $3.first;
         if (c->out->last_fn) c->out->last_fn->next = $2; else c->out->fns = $2;
         c->out->last_fn = $2; }
-    | error NEWLINE { yyerrok; }
+    | error NEWLINE { c->after_error = true; yyerrok; }
     | error INDENT stmts DEDENT { yyerrok; }
-    | INDENT stmts DEDENT { fe_report(c->d, D_STRAY_INDENT, @1); }
+    | INDENT stray stmts DEDENT
     ;
 
 decorators: %empty { $$ = NULL; }
@@ -150,14 +150,16 @@ dims: '[' expr_list ']' { $$ = $2; } ;
 
 block: ':' NEWLINE INDENT stmts DEDENT { $$ = $4; }
     | ':' smalls NEWLINE { $$ = $2; }
-    | ':' NEWLINE error { fe_report(c->d, D_EMPTY_BLOCK, @1); $$ = (stmt_list){0}; yyerrok; }
+    | ':' NEWLINE error { $$ = (stmt_list){0}; yyerrok; }
     ;
 stmts: stmt { $$ = stmts_add((stmt_list){0}, $1); } | stmts stmt { $$ = stmts_add($1, $2); } ;
-stmt: simple | compound
-    | error NEWLINE { $$ = stmt_new(c, ST_ERROR, @$); yyerrok; }
+stmt: simple { $$ = $1; c->after_error = false; }
+    | compound { $$ = $1; c->after_error = false; }
+    | error NEWLINE { $$ = stmt_new(c, ST_ERROR, @$); c->after_error = true; yyerrok; }
     | error INDENT stmts DEDENT { $$ = stmt_new(c, ST_ERROR, @1); yyerrok; }
-    | INDENT stmts DEDENT { fe_report(c->d, D_STRAY_INDENT, @1); $$ = stmt_new(c, ST_ERROR, @1); }
+    | INDENT stray stmts DEDENT { $$ = stmt_new(c, ST_ERROR, @1); }
     ;
+stray: %empty { if (!c->after_error) fe_report(c->d, D_STRAY_INDENT, @$); } ;
 simple: smalls NEWLINE { $$ = $1.first; } ;
 smalls: small { $$ = stmts_add((stmt_list){0}, $1); } | smalls ';' small { $$ = stmts_add($1, $3); } | smalls ';' { $$ = $1; } ;
 small: tuple_or_one { $$ = stmt_new(c, ST_EXPR, @$); $$->value = $1; }
@@ -274,8 +276,14 @@ static int yyreport_syntax_error(const yypcontext_t *x, parse_ctx *c)
     int n = yypcontext_expected_tokens(x, expected, (int)COUNTOF(expected));
     const char *found = got == YYSYMBOL_YYEMPTY ? "nothing" : yysymbol_name(got);
     span at = *yypcontext_location(x);
-    if (c->stopped || got == YYSYMBOL_BAD)
+    bool quiet = c->quiet || c->stopped || got == YYSYMBOL_BAD;
+    c->quiet = false;
+    if (quiet)
         return 0;
+    if (n == 1 && expected[0] == YYSYMBOL_INDENT) {
+        fe_report(c->d, D_EMPTY_BLOCK, at);
+        return 0;
+    }
     if (n == 1)
         fe_report(c->d, D_SYNTAX_1, at, yysymbol_name(expected[0]), found);
     else if (n == 2)

@@ -5,6 +5,16 @@
 
 #include <string.h>
 
+fv fv_seq_of(const fv *at, uint32_t n, bool list)
+{
+    uint64_t size = 1;
+    for (uint32_t i = 0; i < n; i++)
+        size += at[i].kind == FV_SEQ ? at[i].seq.size : 1;
+    return (fv){.kind = FV_SEQ,
+                .flags = list ? FV_LIST : 0,
+                .seq = {at, n, size > UINT32_MAX ? UINT32_MAX : (uint32_t)size}};
+}
+
 fv fv_seq_dup(arena *a, const fv *at, uint32_t n, bool list)
 {
     fv *copy = ARENA_ARRAY(a, fv, n ? n : 1);

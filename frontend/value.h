@@ -30,6 +30,7 @@ typedef struct fv fv;
 typedef struct fv_seq {
     const fv *at;
     uint32_t n;
+    uint32_t size; /* values in it at every depth, itself counted; saturates */
 } fv_seq;
 
 struct fv {
@@ -64,10 +65,7 @@ static inline fv fv_bool(bool x) { return fv_num(const_of_bool(x)); }
 static inline fv fv_str(str s) { return (fv){.kind = FV_STR, .s = s}; }
 static inline fv fv_type(ir_type t) { return (fv){.kind = FV_TYPE, .type = t}; }
 static inline fv fv_rt(ir_val v) { return (fv){.kind = FV_RT, .v = v}; }
-static inline fv fv_seq_of(const fv *at, uint32_t n, bool list)
-{
-    return (fv){.kind = FV_SEQ, .flags = list ? FV_LIST : 0, .seq = {at, n}};
-}
+fv fv_seq_of(const fv *at, uint32_t n, bool list); /* of elements that live as long as it */
 static inline bool fv_is_const_num(fv v) { return v.kind == FV_NUM; }
 static inline bool fv_is_const_int(fv v) { return v.kind == FV_NUM && v.num.kind == CONST_INT; }
 static inline bool fv_is_const_bool(fv v) { return v.kind == FV_NUM && v.num.kind == CONST_BOOL; }

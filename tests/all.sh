@@ -45,6 +45,10 @@ if [ "$VARIANT" != tsan ]; then
     part layers sh -c 'awk -f tools/layers.awk tools/layers.txt $(find base compiler frontend backends runtime tools examples tests -name "*.[chly]")'
     part "docs/ir.md is current" "$B/gen_docs" --check docs/ir.head.md docs/ir.md
 fi
+if [ -z "$VARIANT" ]; then
+    part "docs/builtins.md is current" sh -c '"$B/gen_builtins" | cmp - docs/builtins.md'
+    part "examples in docs" sh tests/docs.sh "$B/tilec"
+fi
 for t in tests/unit/test_*.c; do
     t=$(basename "$t" .c)
     if [ "$VARIANT" = tsan ]; then

@@ -1,8 +1,8 @@
 /* ir_equal.h: structural equality of functions and modules, for tests of the text form and its fuzzer.
  *
  * Two functions are equal when their fields, regions and ops agree one by one, values being matched by where they are
- * defined: ids may differ. Types, attributes and locations are compared by meaning, as each function may have a module of
- * its own. The first difference is named.
+ * defined: ids may differ. Types, attributes and locations are compared by meaning, as each function may have a module
+ * of its own. The first difference is named.
  */
 #ifndef TILE_TESTS_IR_EQUAL_H
 #define TILE_TESTS_IR_EQUAL_H
@@ -123,7 +123,8 @@ static bool eq_region(ir_equal *e, ir_region x, ir_region y)
 static bool eq_param(ir_equal *e, const ir_param *p, const ir_param *q)
 {
     bool range = (p->lo > p->hi && q->lo > q->hi) || (p->lo == q->lo && p->hi == q->hi);
-    if (!str_eq(p->name, q->name) || p->arg != q->arg || p->flags != q->flags || p->align != q->align || p->div != q->div || !range)
+    if (!str_eq(p->name, q->name) || p->arg != q->arg || p->flags != q->flags || p->align != q->align ||
+        p->div != q->div || !range)
         return eq_fail(e, "property of a parameter");
     return true;
 }

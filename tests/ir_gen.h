@@ -2,10 +2,11 @@
  *
  *   kernel @k(%i: *i32, %f: *f32, %n: i64, %m: i32, %x: f32)      i and f: GEN_ELEMS elements, read and written
  *
- * Each byte string gives one kernel; choices come from the bytes, zeros when they end. All ops are built without folding,
- * so passes find everything to do. Kept out is only what no two ways to run it need agree on: a divisor of
- * 0, an index out of bounds, undef, false promises, products of f32 and f64 (they may contract), sums of floats along an axis.
- * Floats are stored as they are; a comparison takes any two NaNs as equal, and none is ever seen through a bitcast.
+ * Each byte string gives one kernel; choices come from the bytes, zeros when they end. All ops are built without
+ * folding, so passes find everything to do. Kept out is only what no two ways to run it need agree on: a divisor of 0,
+ * an index out of bounds, undef, false promises, products of f32 and f64 (they may contract), sums of floats along an
+ * axis. Floats are stored as they are; a comparison takes any two NaNs as equal, and none is ever seen through a
+ * bitcast.
  */
 #ifndef TILE_TESTS_IR_GEN_H
 #define TILE_TESTS_IR_GEN_H
@@ -26,7 +27,7 @@ typedef struct gen {
     ir_module *m;
     ir_func *f;
     ir_builder b;
-    VEC(ir_val) vals; /* visible numbers, those of open regions last */
+    VEC(ir_val) vals;                        /* visible numbers, those of open regions last */
     ir_val ints, floats, count, small, real; /* the parameters */
     int ops, nest;
     bool scalar_only; /* in a region of reduce, scan or map */
@@ -63,16 +64,49 @@ static ir_val gen_keep(gen *g, ir_val v)
 
 typedef bool gen_wants(const gen *g, ir_val v);
 
-static bool gen_any(const gen *g, ir_val v) { (void)g; (void)v; return true; }
-static bool gen_num(const gen *g, ir_val v) { dtype d = gen_dt(g, v); return d != DT_BOOL && !dt_is_f8(d); }
-static bool gen_int(const gen *g, ir_val v) { return dt_is_int(gen_dt(g, v)); }
-static bool gen_bits(const gen *g, ir_val v) { return dt_is_int(gen_dt(g, v)) || gen_dt(g, v) == DT_BOOL; }
-static bool gen_float(const gen *g, ir_val v) { return dt_is_float(gen_dt(g, v)); }
-static bool gen_f3264(const gen *g, ir_val v) { return gen_dt(g, v) == DT_F32 || gen_dt(g, v) == DT_F64; }
-static bool gen_tile(const gen *g, ir_val v) { return gen_info(g, v)->kind == TK_TILE; }
-static bool gen_int_tile(const gen *g, ir_val v) { return gen_int(g, v) && gen_tile(g, v); }
-static bool gen_scalar(const gen *g, ir_val v) { return !gen_tile(g, v); }
-static bool gen_int_scalar(const gen *g, ir_val v) { return gen_int(g, v) && gen_scalar(g, v); }
+static bool gen_any(const gen *g, ir_val v)
+{
+    (void)g;
+    (void)v;
+    return true;
+}
+static bool gen_num(const gen *g, ir_val v)
+{
+    dtype d = gen_dt(g, v);
+    return d != DT_BOOL && !dt_is_f8(d);
+}
+static bool gen_int(const gen *g, ir_val v)
+{
+    return dt_is_int(gen_dt(g, v));
+}
+static bool gen_bits(const gen *g, ir_val v)
+{
+    return dt_is_int(gen_dt(g, v)) || gen_dt(g, v) == DT_BOOL;
+}
+static bool gen_float(const gen *g, ir_val v)
+{
+    return dt_is_float(gen_dt(g, v));
+}
+static bool gen_f3264(const gen *g, ir_val v)
+{
+    return gen_dt(g, v) == DT_F32 || gen_dt(g, v) == DT_F64;
+}
+static bool gen_tile(const gen *g, ir_val v)
+{
+    return gen_info(g, v)->kind == TK_TILE;
+}
+static bool gen_int_tile(const gen *g, ir_val v)
+{
+    return gen_int(g, v) && gen_tile(g, v);
+}
+static bool gen_scalar(const gen *g, ir_val v)
+{
+    return !gen_tile(g, v);
+}
+static bool gen_int_scalar(const gen *g, ir_val v)
+{
+    return gen_int(g, v) && gen_scalar(g, v);
+}
 
 /* a visible value that the op can take, counted back from one the bytes choose; 0 where there is none */
 static ir_val gen_pick(gen *g, gen_wants *wants)
@@ -100,7 +134,8 @@ static ir_val gen_like(gen *g, ir_val x)
 
 static int64_t gen_number(gen *g)
 {
-    static const int64_t edges[] = {0, 1, -1, 2, 3, 7, 8, 31, 32, 63, 64, 127, 128, 255, 256, INT32_MAX, INT32_MIN, INT64_MAX, INT64_MIN, 1000000007};
+    static const int64_t edges[] = {0,  1,   -1,  2,   3,   7,         8,         31,        32,        63,
+                                    64, 127, 128, 255, 256, INT32_MAX, INT32_MIN, INT64_MAX, INT64_MIN, 1000000007};
     uint32_t k = gen_byte(g);
     return k < 2 * COUNTOF(edges) ? edges[k % COUNTOF(edges)] : (int64_t)gen_byte(g) - 100;
 }
@@ -117,7 +152,8 @@ static ir_type gen_shape(gen *g, ir_type elem)
 
 static void gen_const(gen *g)
 {
-    static const double reals[] = {0.0, -0.0, 1.0, -1.0, 0.5, 2.0, 3.0, -1.5, 1e-40, 65504.0, 1e30, 1.0 / 0.0, -1.0 / 0.0, 0.0 / 0.0};
+    static const double reals[] = {0.0,  -0.0,  1.0,     -1.0, 0.5,       2.0,        3.0,
+                                   -1.5, 1e-40, 65504.0, 1e30, 1.0 / 0.0, -1.0 / 0.0, 0.0 / 0.0};
     dtype dt = (dtype)(1 + gen_below(g, DT_F64));
     ir_type t = gen_shape(g, ir_type_num(g->m, dt));
     if (dt_is_float(dt))
@@ -131,7 +167,8 @@ static void gen_const(gen *g)
 static void gen_arith(gen *g)
 {
     static const ir_code nums[] = {IR_OP_add, IR_OP_sub, IR_OP_mul, IR_OP_min, IR_OP_max};
-    static const ir_code ints[] = {IR_OP_and, IR_OP_or, IR_OP_xor, IR_OP_shl, IR_OP_shr, IR_OP_mulhi, IR_OP_div, IR_OP_rem};
+    static const ir_code ints[] = {IR_OP_and, IR_OP_or,    IR_OP_xor, IR_OP_shl,
+                                   IR_OP_shr, IR_OP_mulhi, IR_OP_div, IR_OP_rem};
     ir_val x, y;
     if (gen_byte(g) & 1) {
         if ((x = gen_pick(g, gen_num)).id) {
@@ -211,7 +248,8 @@ static void gen_select(gen *g)
     ir_val x = gen_pick(g, gen_any), c;
     if (!x.id)
         return;
-    c = gen_byte(g) & 1 ? gen_mask(g, x) : ir_cmp(&g->b, IR_OP_lt, g->small, ir_const_i(&g->b, ir_vtype(g->f, g->small), gen_number(g)));
+    c = gen_byte(g) & 1 ? gen_mask(g, x)
+                        : ir_cmp(&g->b, IR_OP_lt, g->small, ir_const_i(&g->b, ir_vtype(g->f, g->small), gen_number(g)));
     gen_keep(g, ir_select(&g->b, c, x, gen_like(g, x)));
 }
 
@@ -229,8 +267,8 @@ static void gen_permute(gen *g, ir_val x, const ir_type_info *t)
         order[d] = (d + turn) % t->rank;
         shape[d] = t->shape[order[d]];
     }
-    gen_keep(g, ir_emit1a(&g->b, IR_OP_permute, ir_type_with_shape(g->m, ir_vtype(g->f, x), t->rank, shape), &x, 1, KEY_order,
-                          ir_attr_ints(g->m, order, (uint32_t)t->rank)));
+    gen_keep(g, ir_emit1a(&g->b, IR_OP_permute, ir_type_with_shape(g->m, ir_vtype(g->f, x), t->rank, shape), &x, 1,
+                          KEY_order, ir_attr_ints(g->m, order, (uint32_t)t->rank)));
 }
 
 static void gen_slice(gen *g, ir_val x, const ir_type_info *t)
@@ -240,8 +278,8 @@ static void gen_slice(gen *g, ir_val x, const ir_type_info *t)
         starts[d] = gen_below(g, (uint32_t)t->shape[d]);
         shape[d] = 1 + gen_below(g, (uint32_t)(t->shape[d] - starts[d]));
     }
-    gen_keep(g, ir_emit1a(&g->b, IR_OP_slice, ir_type_with_shape(g->m, ir_vtype(g->f, x), t->rank, shape), &x, 1, KEY_starts,
-                          ir_attr_ints(g->m, starts, (uint32_t)t->rank)));
+    gen_keep(g, ir_emit1a(&g->b, IR_OP_slice, ir_type_with_shape(g->m, ir_vtype(g->f, x), t->rank, shape), &x, 1,
+                          KEY_starts, ir_attr_ints(g->m, starts, (uint32_t)t->rank)));
 }
 
 static void gen_pair(gen *g, ir_val x, const ir_type_info *t)
@@ -258,12 +296,13 @@ static void gen_pair(gen *g, ir_val x, const ir_type_info *t)
     } else if (ir_type_count(g->m, ir_vtype(g->f, x)) * 2 <= GEN_MAX_TILE) {
         shape[t->rank] = 2;
         if (gen_byte(g) & 1) {
-            gen_keep(g, ir_emit1(&g->b, IR_OP_join, ir_type_with_shape(g->m, ir_vtype(g->f, x), t->rank + 1, shape), in, 2));
+            gen_keep(
+                g, ir_emit1(&g->b, IR_OP_join, ir_type_with_shape(g->m, ir_vtype(g->f, x), t->rank + 1, shape), in, 2));
         } else {
             int64_t ax = gen_below(g, (uint32_t)t->rank);
             shape[ax] *= 2;
-            gen_keep(g, ir_emit1a(&g->b, IR_OP_cat, ir_type_with_shape(g->m, ir_vtype(g->f, x), t->rank, shape), in, 2, KEY_axis,
-                                  ir_attr_int(g->m, ax)));
+            gen_keep(g, ir_emit1a(&g->b, IR_OP_cat, ir_type_with_shape(g->m, ir_vtype(g->f, x), t->rank, shape), in, 2,
+                                  KEY_axis, ir_attr_int(g->m, ax)));
         }
     }
 }
@@ -276,14 +315,14 @@ static void gen_pointwise_index(gen *g, ir_val x, const ir_type_info *t)
     if (gen_byte(g) & 1) {
         ir_val in[2] = {x, ir_const_i(&g->b, i32, gen_below(g, (uint32_t)t->shape[ax]))};
         memmove(&shape[ax], &shape[ax + 1], (size_t)(t->rank - 1 - ax) * sizeof shape[0]);
-        gen_keep(g, ir_emit1a(&g->b, IR_OP_extract, ir_type_with_shape(g->m, ir_vtype(g->f, x), t->rank - 1, shape), in, 2, KEY_axis,
-                              ir_attr_int(g->m, ax)));
+        gen_keep(g, ir_emit1a(&g->b, IR_OP_extract, ir_type_with_shape(g->m, ir_vtype(g->f, x), t->rank - 1, shape), in,
+                              2, KEY_axis, ir_attr_int(g->m, ax)));
     } else {
         shape[ax] = 1 + gen_below(g, 4);
         ir_type it = ir_type_tile(g->m, i32, t->rank, shape);
         ir_val in[2] = {x, ir_const_i(&g->b, it, gen_below(g, (uint32_t)t->shape[ax]))};
-        gen_keep(g, ir_emit1a(&g->b, IR_OP_gather, ir_type_with_shape(g->m, ir_vtype(g->f, x), t->rank, shape), in, 2, KEY_axis,
-                              ir_attr_int(g->m, ax)));
+        gen_keep(g, ir_emit1a(&g->b, IR_OP_gather, ir_type_with_shape(g->m, ir_vtype(g->f, x), t->rank, shape), in, 2,
+                              KEY_axis, ir_attr_int(g->m, ax)));
     }
 }
 
@@ -304,13 +343,19 @@ static void gen_reshaping(gen *g)
     n = ir_type_count(g->m, ir_vtype(g->f, x));
     memcpy(shape, t.shape, sizeof t.shape);
     switch (gen_below(g, 6)) {
-    case 0: gen_permute(g, x, &t); break;
-    case 1: gen_slice(g, x, &t); break;
+    case 0:
+        gen_permute(g, x, &t);
+        break;
+    case 1:
+        gen_slice(g, x, &t);
+        break;
     case 2:
         if (t.rank < 4)
             gen_pair(g, x, &t);
         break;
-    case 3: gen_pointwise_index(g, x, &t); break;
+    case 3:
+        gen_pointwise_index(g, x, &t);
+        break;
     case 4:
         for (int d = 0; d < t.rank; d++)
             if (shape[d] == 1 && n * 4 <= GEN_MAX_TILE) {
@@ -351,8 +396,8 @@ static ir_val gen_index(gen *g)
     if (x.id)
         return x;
     int64_t n = 1 + gen_below(g, 40);
-    return gen_keep(g, ir_emit1a(&g->b, IR_OP_arange, ir_type_tile(g->m, ir_type_num(g->m, DT_I64), 1, &n), NULL, 0, KEY_start,
-                                 ir_attr_int(g->m, gen_below(g, 100))));
+    return gen_keep(g, ir_emit1a(&g->b, IR_OP_arange, ir_type_tile(g->m, ir_type_num(g->m, DT_I64), 1, &n), NULL, 0,
+                                 KEY_start, ir_attr_int(g->m, gen_below(g, 100))));
 }
 
 /* something to store in the shape of x */
@@ -446,20 +491,45 @@ static void gen_whole(gen *g)
         memmove(&shape[ax], &shape[ax + 1], (size_t)(t.rank - 1 - ax) * sizeof shape[0]);
         ty = ir_type_with_shape(g->m, ty, t.rank - 1, shape);
         ir_region r = gen_element_region(g, elem, 2, c, 0);
-        ir_emit(&g->b, &(ir_desc){.code = IR_OP_reduce, .in = &x, .nin = 1, .types = &ty, .nout = 1, .attrs = at, .nattr = 1, .regions = &r, .nregions = 1}, &out);
+        ir_emit(&g->b,
+                &(ir_desc){.code = IR_OP_reduce,
+                           .in = &x,
+                           .nin = 1,
+                           .types = &ty,
+                           .nout = 1,
+                           .attrs = at,
+                           .nattr = 1,
+                           .regions = &r,
+                           .nregions = 1},
+                &out);
     } else if (kind == 1) {
         ir_region r = gen_element_region(g, elem, 2, c, 0);
-        ir_emit(&g->b, &(ir_desc){.code = IR_OP_scan, .in = &x, .nin = 1, .types = &ty, .nout = 1, .attrs = at, .nattr = 2, .regions = &r, .nregions = 1}, &out);
+        ir_emit(&g->b,
+                &(ir_desc){.code = IR_OP_scan,
+                           .in = &x,
+                           .nin = 1,
+                           .types = &ty,
+                           .nout = 1,
+                           .attrs = at,
+                           .nattr = 2,
+                           .regions = &r,
+                           .nregions = 1},
+                &out);
     } else if (kind == 2) {
         at[1] = (ir_attr_pair){KEY_descending, at[1].val};
-        ir_emit(&g->b, &(ir_desc){.code = IR_OP_sort, .in = &x, .nin = 1, .types = &ty, .nout = 1, .attrs = at, .nattr = 2}, &out);
+        ir_emit(&g->b,
+                &(ir_desc){.code = IR_OP_sort, .in = &x, .nin = 1, .types = &ty, .nout = 1, .attrs = at, .nattr = 2},
+                &out);
     } else if (kind == 3 && dt_is_int(t.dt) && t.rank == 1) {
         int64_t bins = 1 + gen_below(g, 12);
         ty = ir_type_tile(g->m, ir_type_num(g->m, DT_I32), 1, &bins);
         ir_emit(&g->b, &(ir_desc){.code = IR_OP_histogram, .in = &x, .nin = 1, .types = &ty, .nout = 1}, &out);
     } else {
         ir_region r = gen_element_region(g, elem, 1, c, (int)gen_below(g, 5));
-        ir_emit(&g->b, &(ir_desc){.code = IR_OP_map, .in = &x, .nin = 1, .types = &ty, .nout = 1, .regions = &r, .nregions = 1}, &out);
+        ir_emit(
+            &g->b,
+            &(ir_desc){.code = IR_OP_map, .in = &x, .nin = 1, .types = &ty, .nout = 1, .regions = &r, .nregions = 1},
+            &out);
     }
     g->nest--;
     gen_keep(g, out);
@@ -521,8 +591,17 @@ static void gen_for(gen *g)
     in[2] = ir_const_i(&g->b, i64, step);
     ir_region r = gen_body(g, &i64, &in[3], n, true);
     ir_attr_pair unroll = {KEY_unroll, ir_attr_int(g->m, 1 + gen_below(g, 4))};
-    ir_emit(&g->b, &(ir_desc){.code = IR_OP_for, .in = in, .nin = 3 + n, .types = types, .nout = n, .attrs = &unroll,
-                              .nattr = gen_byte(g) & 1, .regions = &r, .nregions = 1}, out);
+    ir_emit(&g->b,
+            &(ir_desc){.code = IR_OP_for,
+                       .in = in,
+                       .nin = 3 + n,
+                       .types = types,
+                       .nout = n,
+                       .attrs = &unroll,
+                       .nattr = gen_byte(g) & 1,
+                       .regions = &r,
+                       .nregions = 1},
+            out);
     for (uint32_t i = 0; i < n; i++)
         gen_keep(g, out[i]);
 }
@@ -535,7 +614,9 @@ static void gen_if(gen *g)
     ir_region r[2];
     r[0] = gen_body(g, NULL, like, n, false);
     r[1] = gen_body(g, NULL, like, n, false);
-    ir_emit(&g->b, &(ir_desc){.code = IR_OP_if, .in = &c, .nin = 1, .types = types, .nout = n, .regions = r, .nregions = 2}, out);
+    ir_emit(&g->b,
+            &(ir_desc){.code = IR_OP_if, .in = &c, .nin = 1, .types = types, .nout = n, .regions = r, .nregions = 2},
+            out);
     for (uint32_t i = 0; i < n; i++)
         gen_keep(g, out[i]);
 }
@@ -548,7 +629,8 @@ static void gen_while(gen *g)
     uint32_t n, mark = g->vals.n;
     n = gen_carried(g, &in[1], &types[1]);
     types[0] = i32;
-    in[0] = ir_bin(&g->b, IR_OP_and, gen_byte(g) & 1 ? g->small : ir_const_i(&g->b, i32, gen_byte(g)), ir_const_i(&g->b, i32, 7));
+    in[0] = ir_bin(&g->b, IR_OP_and, gen_byte(g) & 1 ? g->small : ir_const_i(&g->b, i32, gen_byte(g)),
+                   ir_const_i(&g->b, i32, 7));
     ir_region r[2] = {ir_region_new(g->f), ir_region_new(g->f)};
     for (int k = 0; k < 2; k++) {
         for (uint32_t i = 0; i <= n; i++)
@@ -567,7 +649,11 @@ static void gen_while(gen *g)
         ir_pop(&g->b);
         g->vals.n = mark;
     }
-    ir_emit(&g->b, &(ir_desc){.code = IR_OP_while, .in = in, .nin = n + 1, .types = types, .nout = n + 1, .regions = r, .nregions = 2}, out);
+    ir_emit(
+        &g->b,
+        &(ir_desc){
+            .code = IR_OP_while, .in = in, .nin = n + 1, .types = types, .nout = n + 1, .regions = r, .nregions = 2},
+        out);
     for (uint32_t i = 0; i <= n; i++)
         gen_keep(g, out[i]);
 }
@@ -580,7 +666,9 @@ static void gen_call(gen *g)
     if (!x.id || !ir_module_find(g->m, S("g")))
         return;
     in = ir_cast(&g->b, x, DT_I32);
-    ir_emit(&g->b, &(ir_desc){.code = IR_OP_call, .in = &in, .nin = 1, .types = &i32, .nout = 1, .attrs = &callee, .nattr = 1}, &out);
+    ir_emit(&g->b,
+            &(ir_desc){.code = IR_OP_call, .in = &in, .nin = 1, .types = &i32, .nout = 1, .attrs = &callee, .nattr = 1},
+            &out);
     gen_keep(g, out);
 }
 
@@ -655,8 +743,8 @@ static void gen_stores(gen *g)
         int64_t shape[IR_MAX_RANK];
         memcpy(shape, ir_type_of(g->m, t)->shape, sizeof shape);
         if (rank) {
-            x = ir_emit1a(&g->b, IR_OP_arange, ir_type_tile(g->m, ir_type_num(g->m, DT_I32), 1, &count), NULL, 0, KEY_start,
-                          ir_attr_int(g->m, i * 7));
+            x = ir_emit1a(&g->b, IR_OP_arange, ir_type_tile(g->m, ir_type_num(g->m, DT_I32), 1, &count), NULL, 0,
+                          KEY_start, ir_attr_int(g->m, i * 7));
             x = ir_reshape(&g->b, x, rank, shape);
         } else {
             x = ir_const_i(&g->b, t, i * 7);

@@ -14,7 +14,8 @@ typedef struct gen_memory_image {
 static inline bool gen_run(arena *a, const ir_module *m, uint64_t max_ops, gen_memory_image *mem, str *err)
 {
     const ir_func *k = ir_module_find(m, S("k"));
-    interp_range bounds[] = {{"i", (uint64_t)(uintptr_t)mem->ints, sizeof mem->ints}, {"f", (uint64_t)(uintptr_t)mem->floats, sizeof mem->floats}};
+    interp_range bounds[] = {{"i", (uint64_t)(uintptr_t)mem->ints, sizeof mem->ints},
+                             {"f", (uint64_t)(uintptr_t)mem->floats, sizeof mem->floats}};
     interp_options opt = {.bounds = bounds, .nbounds = 2, .max_ops = max_ops, .max_bytes = 64 << 20};
     uint64_t args[] = {2, 1, 1, bounds[0].base, bounds[1].base, 5, 3, 0x40490fdb};
     for (int i = 0; i < GEN_ELEMS; i++) {

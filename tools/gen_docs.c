@@ -4,8 +4,8 @@
  *   gen_docs --check HEAD OUT   exit 1 unless OUT is what would be written
  *
  * Ops, attributes, types and passes are documented nowhere else, so that their documentation can't be wrong by itself:
- * types.def, ops.def, attrs.def, enums.def and passes.def are read through the tables of compiler/. Only the headings of
- * groups of ops stand here, each at the first op of its group.
+ * types.def, ops.def, attrs.def, enums.def and passes.def are read through the tables of compiler/. Only the headings
+ * of groups of ops stand here, each at the first op of its group.
  */
 #include "compiler/pass.h"
 
@@ -22,10 +22,13 @@ static const group groups[] = {
     {IR_OP_add, "Arithmetic", "Integers wrap. Floats are IEEE, rounded once to their type; denormals are kept."},
     {IR_OP_exp, "Mathematics", "On f32 and f64; the front end casts other floats. Errors are bounded per target."},
     {IR_OP_dot, "Whole tiles", "Regions of `reduce`, `scan` and `map` are pure and work on scalars."},
-    {IR_OP_ptr_add, "Pointers and memory", "Memory ops take effect in program order. Masked-off lanes touch no memory."},
+    {IR_OP_ptr_add, "Pointers and memory",
+     "Memory ops take effect in program order. Masked-off lanes touch no memory."},
     {IR_OP_tensor_make, "Tensors", "Base, sizes and strides in one value; every access is checked against the sizes."},
-    {IR_OP_program_id, "The program and its launch", "`host` functions run before a launch, once, on the launch's arguments."},
-    {IR_OP_hint, "Facts and debugging", "A promise or assumption that doesn't hold makes the program's results unspecified."},
+    {IR_OP_program_id, "The program and its launch",
+     "`host` functions run before a launch, once, on the launch's arguments."},
+    {IR_OP_hint, "Facts and debugging",
+     "A promise or assumption that doesn't hold makes the program's results unspecified."},
     {IR_OP_for, "Control", "Each region ends in its one `yield`, the body of a function in its one `return`."},
 };
 
@@ -53,22 +56,32 @@ static void put_types(strbuf *out)
 static const char *rule_name(ir_rule rule)
 {
     switch (rule) {
-    case RULE_SAME_NUM: return "all of one type: integers or floats";
-    case RULE_SAME_INT: return "all of one type: integers";
-    case RULE_SAME_FLOAT: return "all of one type: f16, bf16, f32, f64";
-    case RULE_SAME_F3264: return "all of one type: f32, f64";
-    case RULE_SAME_BITS: return "all of one type: integers or bool";
-    case RULE_CMP: return "operands of one type; gives bool of that shape";
-    case RULE_OWN: return "";
+    case RULE_SAME_NUM:
+        return "all of one type: integers or floats";
+    case RULE_SAME_INT:
+        return "all of one type: integers";
+    case RULE_SAME_FLOAT:
+        return "all of one type: f16, bf16, f32, f64";
+    case RULE_SAME_F3264:
+        return "all of one type: f32, f64";
+    case RULE_SAME_BITS:
+        return "all of one type: integers or bool";
+    case RULE_CMP:
+        return "operands of one type; gives bool of that shape";
+    case RULE_OWN:
+        return "";
     }
     return "";
 }
 
 static void put_flags(strbuf *out, int flags)
 {
-    static const struct { int flag; const char *name; } names[] = {
-        {PURE, "pure"}, {READ, "reads"}, {WRITE, "writes"}, {SYNC, "ordered"}, {ELT, "elementwise"},
-        {COMM, "commutes"}, {TERM, "ends a region"}, {CTRL, "has what its regions have"}, {HOST, "host only"}};
+    static const struct {
+        int flag;
+        const char *name;
+    } names[] = {{PURE, "pure"},       {READ, "reads"},    {WRITE, "writes"},       {SYNC, "ordered"},
+                 {ELT, "elementwise"}, {COMM, "commutes"}, {TERM, "ends a region"}, {CTRL, "has what its regions have"},
+                 {HOST, "host only"}};
     const char *sep = "";
     for (size_t i = 0; i < COUNTOF(names); i++)
         if (flags & names[i].flag) {
@@ -121,11 +134,13 @@ static void put_op(strbuf *out, const ir_op_info *o)
 static void put_ops(strbuf *out)
 {
     size_t g = 0;
-    sb_puts(out, "\n## Ops\n\nA `?` marks an optional attribute. `$0` is the first operand. \"Same shape\" includes both scalar.\n");
+    sb_puts(out, "\n## Ops\n\nA `?` marks an optional attribute. `$0` is the first operand. \"Same shape\" includes "
+                 "both scalar.\n");
     for (int c = 1; c < IR_CODE_COUNT; c++) {
         if (g < COUNTOF(groups) && groups[g].first == (ir_code)c) {
             sb_putf(out, "\n### %s\n\n%s\n\n", groups[g].title, groups[g].text);
-            sb_puts(out, "| op | operands → results | attributes | effect | stage | meaning |\n|---|---|---|---|---|---|\n");
+            sb_puts(out,
+                    "| op | operands → results | attributes | effect | stage | meaning |\n|---|---|---|---|---|---|\n");
             g++;
         }
         put_op(out, &ir_ops[c]);
@@ -149,12 +164,15 @@ static void put_attrs(strbuf *out)
 
 static void put_passes(strbuf *out)
 {
-    static const struct { const char *name, *doc; } passes[] = {
+    static const struct {
+        const char *name, *doc;
+    } passes[] = {
 #define PASS(name, from, to, doc) {#name, doc},
 #include "compiler/passes/passes.def"
 #undef PASS
     };
-    sb_puts(out, "\n## Passes\n\nIn the order of the pipeline that every back end starts with.\n\n| pass | what it does |\n|---|---|\n");
+    sb_puts(out, "\n## Passes\n\nIn the order of the pipeline that every back end starts with.\n\n| pass | what it "
+                 "does |\n|---|---|\n");
     for (size_t i = 0; i < COUNTOF(passes); i++) {
         sb_putf(out, "| `%s` | ", passes[i].name);
         put_cell(out, passes[i].doc);
@@ -167,7 +185,8 @@ static bool document(arena *a, const char *head, strbuf *out, str *err)
     str prose;
     if (!file_read(a, head, 0, &prose, err))
         return false;
-    sb_puts(out, "<!-- made by tools/gen_docs.c from docs/ir.head.md and the compiler's tables: edit those, then `make docs` -->\n\n");
+    sb_puts(out, "<!-- made by tools/gen_docs.c from docs/ir.head.md and the compiler's tables: edit those, then `make "
+                 "docs` -->\n\n");
     sb_put(out, prose);
     put_types(out);
     put_ops(out);
@@ -190,7 +209,8 @@ int main(int argc, char **argv)
     }
     arena_init(&a, 0);
     sb_init(&out, &a);
-    ok = document(&a, head, &out, &err) && (check ? file_read(&a, path, 0, &old, &err) : file_write(&a, path, sb_str(&out), &err));
+    ok = document(&a, head, &out, &err) &&
+         (check ? file_read(&a, path, 0, &old, &err) : file_write(&a, path, sb_str(&out), &err));
     if (!ok)
         fprintf(stderr, "gen_docs: %.*s\n", STR_ARG(err));
     else if (check && !str_eq(old, sb_str(&out))) {

@@ -1,17 +1,22 @@
 /* atomic.c: atomics, and the rank-0 memory ops.
  *
- * Lanes go one by one, in order, so that duplicate addresses each count. Integers use the processor's own read-modify-write;
- * floats a compare-and-swap of their bits, as the language's min and max have rules that no instruction has.
+ * Lanes go one by one, in order, so that duplicate addresses each count. Integers use the processor's own
+ * read-modify-write; floats a compare-and-swap of their bits, as the language's min and max have rules that no
+ * instruction has.
  */
 #include "backends/cpu/cpu.h"
 
 static LLVMAtomicOrdering order_of(const ir_func *f, ir_op o)
 {
     switch ((enum ir_sem)ir_int(f, o, KEY_sem, SEM_ACQ_REL)) {
-    case SEM_ACQUIRE: return LLVMAtomicOrderingAcquire;
-    case SEM_RELEASE: return LLVMAtomicOrderingRelease;
-    case SEM_RELAXED: return LLVMAtomicOrderingMonotonic;
-    case SEM_ACQ_REL: break;
+    case SEM_ACQUIRE:
+        return LLVMAtomicOrderingAcquire;
+    case SEM_RELEASE:
+        return LLVMAtomicOrderingRelease;
+    case SEM_RELAXED:
+        return LLVMAtomicOrderingMonotonic;
+    case SEM_ACQ_REL:
+        break;
     }
     return LLVMAtomicOrderingAcquireRelease;
 }
@@ -28,13 +33,27 @@ static bool native_rmw(int64_t rmw, dtype d, LLVMAtomicRMWBinOp *op)
     if (!dt_is_int(d) && rmw != RMW_XCHG)
         return false;
     switch ((enum ir_rmw)rmw) {
-    case RMW_ADD: *op = LLVMAtomicRMWBinOpAdd; break;
-    case RMW_MAX: *op = s ? LLVMAtomicRMWBinOpMax : LLVMAtomicRMWBinOpUMax; break;
-    case RMW_MIN: *op = s ? LLVMAtomicRMWBinOpMin : LLVMAtomicRMWBinOpUMin; break;
-    case RMW_AND: *op = LLVMAtomicRMWBinOpAnd; break;
-    case RMW_OR: *op = LLVMAtomicRMWBinOpOr; break;
-    case RMW_XOR: *op = LLVMAtomicRMWBinOpXor; break;
-    case RMW_XCHG: *op = LLVMAtomicRMWBinOpXchg; break;
+    case RMW_ADD:
+        *op = LLVMAtomicRMWBinOpAdd;
+        break;
+    case RMW_MAX:
+        *op = s ? LLVMAtomicRMWBinOpMax : LLVMAtomicRMWBinOpUMax;
+        break;
+    case RMW_MIN:
+        *op = s ? LLVMAtomicRMWBinOpMin : LLVMAtomicRMWBinOpUMin;
+        break;
+    case RMW_AND:
+        *op = LLVMAtomicRMWBinOpAnd;
+        break;
+    case RMW_OR:
+        *op = LLVMAtomicRMWBinOpOr;
+        break;
+    case RMW_XOR:
+        *op = LLVMAtomicRMWBinOpXor;
+        break;
+    case RMW_XCHG:
+        *op = LLVMAtomicRMWBinOpXchg;
+        break;
     }
     return true;
 }
@@ -74,7 +93,7 @@ lval atomic_one(kern *k, ir_op o, lval p, const lval *x)
         return cg_bits(c, LLVMBuildExtractValue(c->b, r, 0, ""), t);
     }
     static const ir_code codes[] = {[RMW_ADD] = IR_OP_add, [RMW_MAX] = IR_OP_max, [RMW_MIN] = IR_OP_min,
-                                    [RMW_AND] = IR_OP_and, [RMW_OR] = IR_OP_or, [RMW_XOR] = IR_OP_xor};
+                                    [RMW_AND] = IR_OP_and, [RMW_OR] = IR_OP_or,   [RMW_XOR] = IR_OP_xor};
     int64_t rmw = ir_int(f, o, KEY_rmw, RMW_ADD);
     LLVMAtomicRMWBinOp op = LLVMAtomicRMWBinOpXchg;
     if (!native_rmw(rmw, d, &op))
@@ -90,7 +109,9 @@ typedef struct lane_loop {
 
 static lane_loop lanes_begin(cg *c, int lanes, lty t, lval mask)
 {
-    lane_loop l = {.head = cg_block(c, "lane"), .act = cg_block(c, "lane.act"), .next = cg_block(c, "lane.next"),
+    lane_loop l = {.head = cg_block(c, "lane"),
+                   .act = cg_block(c, "lane.act"),
+                   .next = cg_block(c, "lane.next"),
                    .done = cg_block(c, "lane.done")};
     lblock from = cg_here(c);
     LLVMBuildBr(c->b, l.head);

@@ -1,12 +1,12 @@
 /* buffers.c: positions, lifetimes and places of the tiles that live in memory.
  *
- * Steps are numbered through all regions; a loop has a first position (where starts are copied in) and a last one (where
- * yields are copied back). A buffer read inside a loop that began after it was written lives to that loop's end. Buffers
- * that live at one time get different places: first fit over the intervals.
+ * Steps are numbered through all regions; a loop has a first position (where starts are copied in) and a last one
+ * (where yields are copied back). A buffer read inside a loop that began after it was written lives to that loop's end.
+ * Buffers that live at one time get different places: first fit over the intervals.
  *
- * A carried tile and the value that replaces it share a buffer when nothing reads the old one after the new one is written
- * (in the very nest that writes it, reads at the same index are fine: a nest stores at the end of each chunk). A dot adds
- * into its accumulator's buffer the same way.
+ * A carried tile and the value that replaces it share a buffer when nothing reads the old one after the new one is
+ * written (in the very nest that writes it, reads at the same index are fine: a nest stores at the end of each chunk).
+ * A dot adds into its accumulator's buffer the same way.
  */
 #include "backends/cpu/plan.h"
 
@@ -14,7 +14,7 @@ typedef struct live {
     plan *p;
     VEC(int32_t) loops; /* ids of enclosing loops' steps, outermost first */
     int32_t pos;
-    int32_t step;       /* whose reads are being recorded, -1 = none */
+    int32_t step; /* whose reads are being recorded, -1 = none */
     plan_visit visit;
 } live;
 
@@ -141,7 +141,8 @@ static void whole_temps(live *l, plan_step *s)
         vec_push(p->a, &s->temps, new_buffer(p, n * 32, l->pos, l->pos));
     if (code == IR_OP_reduce)
         for (uint32_t i = 0; i < ir_nin(f, s->op); i++)
-            vec_push(p->a, &s->temps, new_buffer(p, n * plan_elem_bytes(f, ir_vtype(f, ir_in(f, s->op, i))), l->pos, l->pos));
+            vec_push(p->a, &s->temps,
+                     new_buffer(p, n * plan_elem_bytes(f, ir_vtype(f, ir_in(f, s->op, i))), l->pos, l->pos));
 }
 
 /* ---- the walk ---- */
@@ -206,7 +207,9 @@ static void walk(live *l, plan_region *r)
         l->pos = p->steps.at[id].pos;
         plan_step s = p->steps.at[id];
         switch ((step_kind)s.kind) {
-        case STEP_CTRL: walk_control(l, id); break;
+        case STEP_CTRL:
+            walk_control(l, id);
+            break;
         case STEP_NEST:
             for (uint32_t k = 0; k < s.items.n; k++) {
                 l->step = id;
@@ -219,13 +222,15 @@ static void walk(live *l, plan_region *r)
             l->step = id;
             plan_visit_op(&l->visit, s.op);
             break;
-        case STEP_FLUSH: break;
+        case STEP_FLUSH:
+            break;
         }
         /* tile results of what doesn't fuse have a buffer even when nobody reads them */
         if (s.kind == STEP_WHOLE)
             for (uint32_t k = 0; k < ir_nout(p->f, s.op); k++)
                 if (is_tile(p, ir_out(p->f, s.op, k)) && p->v[ir_out(p->f, s.op, k).id].buffer < 0)
-                    p->v[ir_out(p->f, s.op, k).id].buffer = new_buffer(p, tile_bytes(p, ir_out(p->f, s.op, k)), s.pos, s.pos);
+                    p->v[ir_out(p->f, s.op, k).id].buffer =
+                        new_buffer(p, tile_bytes(p, ir_out(p->f, s.op, k)), s.pos, s.pos);
         if (s.kind == STEP_NEST)
             for (uint32_t k = 0; k < s.items.n; k++)
                 if (ir_op_code(p->f, s.items.at[k]) == IR_OP_reduce) {
@@ -307,7 +312,8 @@ static void share(plan *p, plan_region *r, bool *taken)
         plan_region *body = s->body[code == IR_OP_for ? 0 : 1];
         for (uint32_t k = 0; code != IR_OP_if && k < ir_nout(f, s->op); k++)
             if (p->v[ir_out(f, s->op, k).id].cls == VC_CARRIED)
-                share_carried(p, ir_param_of(f, body->r, k + (code == IR_OP_for)), ir_in(f, ir_last(f, body->r), k), body, taken);
+                share_carried(p, ir_param_of(f, body->r, k + (code == IR_OP_for)), ir_in(f, ir_last(f, body->r), k),
+                              body, taken);
     }
 }
 

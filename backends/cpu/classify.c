@@ -1,7 +1,8 @@
 /* classify.c: the class of every value, before steps are made (plan.h says what the classes are).
  *
- * Arithmetic on tiles is SYM only when it is cheap and touches no DATA: offsets, masks and addresses are then recomputed in
- * each loop, in scalar registers where they are affine; division and mathematics are always DATA, computed once.
+ * Arithmetic on tiles is SYM only when it is cheap and touches no DATA: offsets, masks and addresses are then
+ * recomputed in each loop, in scalar registers where they are affine; division and mathematics are always DATA,
+ * computed once.
  */
 #include "backends/cpu/plan.h"
 
@@ -13,31 +14,71 @@ static bool is_scalar(const ir_func *f, ir_val v)
 static bool is_cheap(ir_code code)
 {
     switch (code) {
-    case IR_OP_add: case IR_OP_sub: case IR_OP_mul: case IR_OP_neg: case IR_OP_abs: case IR_OP_min: case IR_OP_max:
-    case IR_OP_and: case IR_OP_or: case IR_OP_xor: case IR_OP_not: case IR_OP_shl: case IR_OP_shr: case IR_OP_eq:
-    case IR_OP_ne: case IR_OP_lt: case IR_OP_le: case IR_OP_gt: case IR_OP_ge: case IR_OP_select: case IR_OP_cast:
-    case IR_OP_bitcast: case IR_OP_ptr_add: case IR_OP_ptr_cast:
+    case IR_OP_add:
+    case IR_OP_sub:
+    case IR_OP_mul:
+    case IR_OP_neg:
+    case IR_OP_abs:
+    case IR_OP_min:
+    case IR_OP_max:
+    case IR_OP_and:
+    case IR_OP_or:
+    case IR_OP_xor:
+    case IR_OP_not:
+    case IR_OP_shl:
+    case IR_OP_shr:
+    case IR_OP_eq:
+    case IR_OP_ne:
+    case IR_OP_lt:
+    case IR_OP_le:
+    case IR_OP_gt:
+    case IR_OP_ge:
+    case IR_OP_select:
+    case IR_OP_cast:
+    case IR_OP_bitcast:
+    case IR_OP_ptr_add:
+    case IR_OP_ptr_cast:
         return true;
-    default: return false;
+    default:
+        return false;
     }
 }
 
 static bool is_view(ir_code code)
 {
     switch (code) {
-    case IR_OP_const: case IR_OP_undef: case IR_OP_arange: case IR_OP_splat: case IR_OP_broadcast: case IR_OP_reshape:
-    case IR_OP_permute: case IR_OP_slice: case IR_OP_extract: case IR_OP_gather: case IR_OP_split: case IR_OP_hint:
+    case IR_OP_const:
+    case IR_OP_undef:
+    case IR_OP_arange:
+    case IR_OP_splat:
+    case IR_OP_broadcast:
+    case IR_OP_reshape:
+    case IR_OP_permute:
+    case IR_OP_slice:
+    case IR_OP_extract:
+    case IR_OP_gather:
+    case IR_OP_split:
+    case IR_OP_hint:
         return true;
-    default: return false;
+    default:
+        return false;
     }
 }
 
 bool plan_is_whole(const ir_func *f, ir_op o)
 {
     switch (ir_op_code(f, o)) {
-    case IR_OP_dot: case IR_OP_scan: case IR_OP_sort: case IR_OP_histogram: case IR_OP_join: case IR_OP_cat: return true;
-    case IR_OP_reduce: return !plan_simple_reduce(f, o, NULL);
-    default: return false;
+    case IR_OP_dot:
+    case IR_OP_scan:
+    case IR_OP_sort:
+    case IR_OP_histogram:
+    case IR_OP_join:
+    case IR_OP_cat:
+        return true;
+    case IR_OP_reduce:
+        return !plan_simple_reduce(f, o, NULL);
+    default:
+        return false;
     }
 }
 
@@ -54,8 +95,16 @@ bool plan_simple_reduce(const ir_func *f, ir_op o, ir_op *inner)
     if (!((a == l && b == h) || (a == h && b == l)) || ir_in(f, ir_last(f, r), 0).id != ir_out(f, x, 0).id)
         return false;
     switch (ir_op_code(f, x)) {
-    case IR_OP_add: case IR_OP_mul: case IR_OP_min: case IR_OP_max: case IR_OP_and: case IR_OP_or: case IR_OP_xor: break;
-    default: return false;
+    case IR_OP_add:
+    case IR_OP_mul:
+    case IR_OP_min:
+    case IR_OP_max:
+    case IR_OP_and:
+    case IR_OP_or:
+    case IR_OP_xor:
+        break;
+    default:
+        return false;
     }
     if (inner)
         *inner = x;
@@ -72,10 +121,20 @@ static bool is_uniform(const plan *p, ir_val v)
     if (!o.id)
         return false;
     switch (ir_op_code(f, o)) {
-    case IR_OP_const: case IR_OP_splat: return true;
-    case IR_OP_broadcast: case IR_OP_reshape: case IR_OP_cast: case IR_OP_neg: return is_uniform(p, ir_in(f, o, 0));
-    case IR_OP_add: case IR_OP_mul: case IR_OP_sub: return is_uniform(p, ir_in(f, o, 0)) && is_uniform(p, ir_in(f, o, 1));
-    default: return false;
+    case IR_OP_const:
+    case IR_OP_splat:
+        return true;
+    case IR_OP_broadcast:
+    case IR_OP_reshape:
+    case IR_OP_cast:
+    case IR_OP_neg:
+        return is_uniform(p, ir_in(f, o, 0));
+    case IR_OP_add:
+    case IR_OP_mul:
+    case IR_OP_sub:
+        return is_uniform(p, ir_in(f, o, 0)) && is_uniform(p, ir_in(f, o, 1));
+    default:
+        return false;
     }
 }
 
@@ -110,7 +169,8 @@ static bool moves_uniformly(const plan *p, ir_val param, ir_val next)
     ir_type t = ir_vtype(f, param);
     ir_val by[4];
     uint32_t n;
-    return (ir_type_is_ptr(f->m, t) || dt_is_int(ir_type_dt(f->m, t))) && plan_shift_steps(p, param, next, by, &n, COUNTOF(by));
+    return (ir_type_is_ptr(f->m, t) || dt_is_int(ir_type_dt(f->m, t))) &&
+           plan_shift_steps(p, param, next, by, &n, COUNTOF(by));
 }
 
 static void set(plan *p, ir_val v, val_class cls, bool has_data)
@@ -178,7 +238,10 @@ static void classify_op(plan *p, ir_op o)
         if (code == IR_OP_if)
             set(p, v, is_scalar(f, v) ? VC_SCALAR : VC_CARRIED, !is_scalar(f, v));
         else if (is_scalar(f, v))
-            set(p, v, (ir_info(f, o)->flags & READ) || tile_in || code == IR_OP_map || code == IR_OP_reduce ? VC_DATA : VC_SCALAR, false);
+            set(p, v,
+                (ir_info(f, o)->flags & READ) || tile_in || code == IR_OP_map || code == IR_OP_reduce ? VC_DATA
+                                                                                                      : VC_SCALAR,
+                false);
         else if (is_view(code))
             set(p, v, VC_SYM, data);
         else if (is_cheap(code) && !data)
@@ -194,7 +257,7 @@ static void classify_op(plan *p, ir_op o)
 static void classify_region(plan *p, ir_region r)
 {
     FOR_OPS(p->f, r, o)
-        classify_op(p, o);
+    classify_op(p, o);
 }
 
 /* ---- what later code wants ---- */
@@ -224,7 +287,8 @@ static void find_uses(segment *s, ir_region r, bool inner)
         s->id = ++s->next;
     for (uint32_t i = 0; i < ir_nparams(f, r); i++)
         s->of[ir_param_of(f, r, i).id] = s->id;
-    FOR_OPS(f, r, o) {
+    FOR_OPS(f, r, o)
+    {
         int flags = ir_info(f, o)->flags;
         bool last = (flags & (CTRL | TERM)) && !inner;
         for (uint32_t i = 0; i < ir_nin(f, o); i++)
@@ -242,7 +306,8 @@ static void find_uses(segment *s, ir_region r, bool inner)
 static void number(plan *p, ir_region r, uint32_t *next)
 {
     const ir_func *f = p->f;
-    FOR_OPS(f, r, o) {
+    FOR_OPS(f, r, o)
+    {
         p->seq[o.id] = ++*next;
         for (uint32_t i = 0; i < ir_nin(f, o); i++)
             p->nuse[ir_in(f, o, i).id]++;

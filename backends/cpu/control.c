@@ -1,8 +1,8 @@
 /* control.c: the steps of a region in order; loops and branches; print and assert.
  *
- * Scalars carried by a loop are phis; tiles stay in buffers, written back at the end of an iteration unless they already
- * are there (buffers.c); tiles that only move keep their start and carry one scalar. Yields that read what others
- * overwrite go through temporaries.
+ * Scalars carried by a loop are phis; tiles stay in buffers, written back at the end of an iteration unless they
+ * already are there (buffers.c); tiles that only move keep their start and carry one scalar. Yields that read what
+ * others overwrite go through temporaries.
  */
 #include "backends/cpu/cpu.h"
 
@@ -82,13 +82,17 @@ static void carry_in(kern *k, ir_op o, uint32_t skip, carried *x)
     for (uint32_t i = 0; i < x->n; i++) {
         ir_val init = ir_in(f, o, skip + i), out = ir_out(f, o, i);
         switch ((val_class)val_of(k, out)->cls) {
-        case VC_CARRIED: copy_to(k, init, val_of(k, out)->buffer); break;
+        case VC_CARRIED:
+            copy_to(k, init, val_of(k, out)->buffer);
+            break;
         case VC_SHIFT: {
             bool ptr = ir_type_is_ptr(f->m, ir_vtype(f, out));
             x->init[i] = cg_int(ptr ? k->c->i64 : cg_num(k->c, ir_type_dt(f->m, ir_vtype(f, out))), 0);
             break;
         }
-        default: x->init[i] = ev_scalar(k, init); break;
+        default:
+            x->init[i] = ev_scalar(k, init);
+            break;
         }
     }
     nest_enter(k->n, -1);
@@ -184,11 +188,13 @@ static void emit_for(kern *k, const plan_step *s)
     cg *c = k->c;
     ir_region r = s->body[0]->r;
     dtype d = ir_type_dt(f->m, ir_vtype(f, ir_in(f, s->op, 0)));
-    lval from = ev_scalar(k, ir_in(f, s->op, 0)), to = ev_scalar(k, ir_in(f, s->op, 1)), by = ev_scalar(k, ir_in(f, s->op, 2));
+    lval from = ev_scalar(k, ir_in(f, s->op, 0)), to = ev_scalar(k, ir_in(f, s->op, 1)),
+         by = ev_scalar(k, ir_in(f, s->op, 2));
     carried *x = ARENA_NEW(k->a, carried);
     carry_in(k, s->op, 3, x);
     lval trips = for_trips(c, from, to, by, d);
-    lblock before = cg_here(c), head = cg_block(c, "for"), body = cg_block(c, "for.body"), exit = cg_block(c, "for.exit");
+    lblock before = cg_here(c), head = cg_block(c, "for"), body = cg_block(c, "for.body"),
+           exit = cg_block(c, "for.exit");
     LLVMBuildBr(c->b, head);
     cg_at(c, head);
     lval i = LLVMBuildPhi(c->b, LLVMTypeOf(trips), ""), zero = cg_int(LLVMTypeOf(trips), 0);
@@ -218,7 +224,8 @@ static void emit_while(kern *k, const plan_step *s)
     cg *c = k->c;
     carried *x = ARENA_NEW(k->a, carried);
     carry_in(k, s->op, 0, x);
-    lblock before = cg_here(c), head = cg_block(c, "while"), body = cg_block(c, "while.body"), exit = cg_block(c, "while.exit");
+    lblock before = cg_here(c), head = cg_block(c, "while"), body = cg_block(c, "while.body"),
+           exit = cg_block(c, "while.exit");
     LLVMBuildBr(c->b, head);
     cg_at(c, head);
     open_head(c, x, before);
@@ -330,17 +337,34 @@ void steps_emit(kern *k, const plan_region *r)
         const plan_step *s = &k->p->steps.at[id];
         renew(k);
         switch ((step_kind)s->kind) {
-        case STEP_NEST: nest_emit(k, id); break;
-        case STEP_WHOLE: whole_emit(k, id); break;
-        case STEP_POINT: point(k, s); break;
-        case STEP_HOST: host_emit(k, s); break;
-        case STEP_FLUSH: flush(k, r, s); break;
+        case STEP_NEST:
+            nest_emit(k, id);
+            break;
+        case STEP_WHOLE:
+            whole_emit(k, id);
+            break;
+        case STEP_POINT:
+            point(k, s);
+            break;
+        case STEP_HOST:
+            host_emit(k, s);
+            break;
+        case STEP_FLUSH:
+            flush(k, r, s);
+            break;
         case STEP_CTRL:
             switch (ir_op_code(k->f, s->op)) {
-            case IR_OP_for: emit_for(k, s); break;
-            case IR_OP_while: emit_while(k, s); break;
-            case IR_OP_if: emit_if(k, s); break;
-            default: bug("op '%s' reached the CPU back end", ir_info(k->f, s->op)->name);
+            case IR_OP_for:
+                emit_for(k, s);
+                break;
+            case IR_OP_while:
+                emit_while(k, s);
+                break;
+            case IR_OP_if:
+                emit_if(k, s);
+                break;
+            default:
+                bug("op '%s' reached the CPU back end", ir_info(k->f, s->op)->name);
             }
             break;
         }

@@ -1,23 +1,23 @@
 /* cpu.h: the plain CPU code generator, private to backends/cpu.
  *
- * One kernel, one module, one LLVM function (kernel.c): a loop over programs, in it the region's steps (control.c), each a
- * loop nest (nest.c), a whole-tile op (whole_*.c) or a point. Values are asked for lazily (eval.c) at an index; code goes to
- * the outermost loop level that knows all it needs.
+ * One kernel, one module, one LLVM function (kernel.c): a loop over programs, in it the region's steps (control.c),
+ * each a loop nest (nest.c), a whole-tile op (whole_*.c) or a point. Values are asked for lazily (eval.c) at an index;
+ * code goes to the outermost loop level that knows all it needs.
  *
- * Levels. -1 is the straight-line code before a nest, 0 .. n - 1 its outer loops, `inner` the vector loop. block[level + 1]
- * is that level's open block: it has no terminator until the nest is complete, so code can be added at its end while the
- * loops inside it are being made.
+ * Levels. -1 is the straight-line code before a nest, 0 .. n - 1 its outer loops, `inner` the vector loop. block[level
+ * + 1] is that level's open block: it has no terminator until the nest is complete, so code can be added at its end
+ * while the loops inside it are being made.
  *
  *   block[0]                       scalars, bases
  *   block[1]   for i:              row bases, values broadcast along rows
  *   block[2]     for j by U * W:   vectors of W lanes, element j + lane
  *
- * A value at an index is an `lv`: UNI, one scalar for all lanes; LIN, base + k * (j + lane) with constant k, which never
- * becomes a vector where it is only an address or a mask; VEC, a vector.
+ * A value at an index is an `lv`: UNI, one scalar for all lanes; LIN, base + k * (j + lane) with constant k, which
+ * never becomes a vector where it is only an address or a mask; VEC, a vector.
  *
- * The inner loop has a main part in which comparisons `LIN < UNI` (masks) are taken as true: how far that holds is computed
- * before it, per row, and the rest runs in the masked tail. A value that leaned on such an assumption says so, and is never
- * reused outside the main part.
+ * The inner loop has a main part in which comparisons `LIN < UNI` (masks) are taken as true: how far that holds is
+ * computed before it, per row, and the rest runs in the masked tail. A value that leaned on such an assumption says so,
+ * and is never reused outside the main part.
  */
 #ifndef TILE_BACKENDS_CPU_CPU_H
 #define TILE_BACKENDS_CPU_CPU_H
@@ -47,16 +47,16 @@ typedef struct kern kern;
 
 typedef struct nest {
     kern *k;
-    int inner;      /* level of the vector loop; -1: straight-line code */
+    int inner; /* level of the vector loop; -1: straight-line code */
     int nblocks;
     lblock block[IR_MAX_RANK + 2];
-    int step;       /* id of the plan step, -1 = none */
+    int step; /* id of the plan step, -1 = none */
     int lanes;
     int64_t extent; /* of the vector dimension */
     part part;
-    bool streaming; /* this copy of the main part stores past the caches */
-    lval j;         /* first element of the chunk, i64 */
-    lval hole;      /* lanes inside the extent, NULL = all */
+    bool streaming;   /* this copy of the main part stores past the caches */
+    lval j;           /* first element of the chunk, i64 */
+    lval hole;        /* lanes inside the extent, NULL = all */
     VEC(coords) sets; /* interned index tuples; 0 is the nest's own index */
     map64 outer_memo, inner_memo;
     VEC(lv) memo;
@@ -70,47 +70,48 @@ struct kern {
     const ir_func *f;
     plan *p;
     arena *a;
-    nest *n;        /* where code goes now */
+    nest *n; /* where code goes now */
     lval args, thread, buffer, host;
     lval grid[3], pid[3], big; /* big: the launch writes more than the caches hold */
-    lblock stop;    /* leaves the function */
-    lval *scalar;   /* by value id: SCALAR and rank-0 DATA */
-    lval *shift;    /* by value id: how far a SHIFT value has moved */
+    lblock stop;               /* leaves the function */
+    lval *scalar;              /* by value id: SCALAR and rank-0 DATA */
+    lval *shift;               /* by value id: how far a SHIFT value has moved */
     int64_t cache_bytes;
     int64_t written; /* bytes a program stores in straight-line code */
     bool uses_stream;
 };
 
 /* eval.c */
-void nest_straight(nest *n, kern *k);           /* straight-line code at the builder's place */
-void nest_enter(nest *n, int level);            /* code goes to that level's block */
+void nest_straight(nest *n, kern *k); /* straight-line code at the builder's place */
+void nest_enter(nest *n, int level);  /* code goes to that level's block */
 void nest_leave(nest *n, int level);
 uint32_t coords_id(nest *n, const coords *c);
-lv ev(nest *n, ir_val v, uint32_t at);          /* v at an interned index */
-lval ev_scalar(kern *k, ir_val v);              /* a rank-0 value, in straight-line code */
+lv ev(nest *n, ir_val v, uint32_t at);            /* v at an interned index */
+lval ev_scalar(kern *k, ir_val v);                /* a rank-0 value, in straight-line code */
 lv ev_point(kern *k, ir_val v, const coords *at); /* a tile's element, in straight-line code; every index UNI */
 void memo_set(nest *n, ir_val v, uint32_t at, lv x);
 bool memo_get(nest *n, ir_val v, uint32_t at, lv *x);
 
 /* lanes.c: values in lanes */
 lv lv_uni(lval v, int level);
-lv lv_const(nest *n, int64_t x);                /* i64 */
-lval lv_vec(nest *n, lv x);                     /* as a vector at the inner level */
-lv lv_add(nest *n, lv x, lv y);                 /* i64 */
+lv lv_const(nest *n, int64_t x); /* i64 */
+lval lv_vec(nest *n, lv x);      /* as a vector at the inner level */
+lv lv_add(nest *n, lv x, lv y);  /* i64 */
 lv lv_scale(nest *n, lv x, int64_t by);
-lv lv_clamp(nest *n, lv x, int64_t extent);     /* into 0 .. extent - 1 */
+lv lv_clamp(nest *n, lv x, int64_t extent); /* into 0 .. extent - 1 */
 void lv_divmod(nest *n, lv x, int64_t by, lv *quot, lv *rem);
-lv ev_elt(nest *n, ir_op o, uint32_t at);       /* elementwise op o at an index */
-lval lane_index(nest *n, lv x);                 /* LIN: scalar of lane 0 at this chunk */
+lv ev_elt(nest *n, ir_op o, uint32_t at); /* elementwise op o at an index */
+lval lane_index(nest *n, lv x);           /* LIN: scalar of lane 0 at this chunk */
 
 /* views.c */
 lv ev_view(nest *n, ir_op o, ir_val v, uint32_t at);
 lv linear_index(nest *n, const coords *c, const int64_t *shape);
-lv ev_linear(nest *n, ir_val v, lv lin);        /* v at a row-major index */
+lv ev_linear(nest *n, ir_val v, lv lin); /* v at a row-major index */
 
 /* memory.c */
 lv buffer_read(nest *n, ir_val v, lv lin);
-void buffer_write(nest *n, lval base, lty mem, lv lin, lval x); /* x: a vector or scalar of lanes as held in registers */
+void buffer_write(nest *n, lval base, lty mem, lv lin,
+                  lval x); /* x: a vector or scalar of lanes as held in registers */
 lval buffer_address(kern *k, int32_t buffer);
 lval to_memory(cg *c, lval x, dtype d);
 lval from_memory(cg *c, lval x, dtype d);
@@ -118,13 +119,14 @@ lv mem_load(nest *n, ir_op o);
 void mem_store(nest *n, ir_op o);
 
 lv mem_atomic(nest *n, ir_op o);
-void point_memory(kern *k, ir_op o);            /* rank-0 load, store, atomic */
+void point_memory(kern *k, ir_op o); /* rank-0 load, store, atomic */
 lval atomic_one(kern *k, ir_op o, lval p, const lval *x);
 
 /* region.c: pure regions (of reduce, scan, map) on values of `lanes` lanes */
 void region_prepare(kern *k, ir_region r); /* emits the outer scalars it uses; before any loop of the caller's own */
 void region_eval(kern *k, ir_region r, const lval *params, int lanes, lval *results);
-void region_eval_lanes(kern *k, ir_region r, const lval *params, uint32_t n, int lanes, lval *results, uint32_t nresults);
+void region_eval_lanes(kern *k, ir_region r, const lval *params, uint32_t n, int lanes, lval *results,
+                       uint32_t nresults);
 bool region_has_loops(const ir_func *f, ir_region r);
 
 /* nest.c */
@@ -136,7 +138,7 @@ void nest_copy(kern *k, ir_val v, dtype to, lval base, const int64_t *stride, in
 typedef struct accum {
     ir_op o;
     cg_elt_op elt;
-    lval acc[8];  /* current value of each slot */
+    lval acc[8]; /* current value of each slot */
     lval phi[8];
 } accum;
 void accum_init(kern *k, accum *r, ir_op o, int lanes);
@@ -150,7 +152,8 @@ void whole_emit(kern *k, int step);
 void whole_dot(kern *k, const plan_step *s);
 void whole_scan(kern *k, const plan_step *s);
 void whole_reduce(kern *k, const plan_step *s);
-lval whole_operand(kern *k, const plan_step *s, uint32_t i); /* address of a complete operand, filled when it is a temp */
+lval whole_operand(kern *k, const plan_step *s,
+                   uint32_t i); /* address of a complete operand, filled when it is a temp */
 /* a tile as outer * n * inner elements, n along a dimension */
 void whole_split(const ir_type_info *t, int64_t along, int64_t *outer, int64_t *n, int64_t *inner);
 typedef struct loop {

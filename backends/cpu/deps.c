@@ -1,7 +1,7 @@
 /* deps.c: what a value reads, seen through everything that is recomputed on demand.
  *
- * The walk stops at DATA and CARRIED values. "At the reader's own index" survives elementwise ops of the reader's shape and
- * is lost at views, so a nest may keep in registers exactly what it reads at its own index.
+ * The walk stops at DATA and CARRIED values. "At the reader's own index" survives elementwise ops of the reader's shape
+ * and is lost at views, so a nest may keep in registers exactly what it reads at its own index.
  */
 #include "backends/cpu/plan.h"
 
@@ -50,7 +50,8 @@ void plan_visit_value(plan_visit *w, ir_val v, bool ident)
 static void walk_free(plan_visit *w, ir_region r)
 {
     const ir_func *f = w->p->f;
-    FOR_OPS(f, r, o) {
+    FOR_OPS(f, r, o)
+    {
         for (uint32_t i = 0; i < ir_nin(f, o); i++)
             if (w->p->v[ir_in(f, o, i).id].cls != VC_NONE)
                 walk(w, ir_in(f, o, i), false);

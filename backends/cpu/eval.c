@@ -110,14 +110,20 @@ static lval scalar_op(kern *k, ir_op o)
     ir_code code = ir_op_code(f, o);
     ir_type t = ir_vtype(f, ir_out(f, o, 0));
     switch (code) {
-    case IR_OP_const: return cg_const(c, ir_type_dt(f->m, t), (uint64_t)ir_int(f, o, KEY_bits, 0), 1);
-    case IR_OP_undef: return LLVMConstNull(cg_num(c, ir_type_dt(f->m, t)));
+    case IR_OP_const:
+        return cg_const(c, ir_type_dt(f->m, t), (uint64_t)ir_int(f, o, KEY_bits, 0), 1);
+    case IR_OP_undef:
+        return LLVMConstNull(cg_num(c, ir_type_dt(f->m, t)));
     case IR_OP_program_id:
-    case IR_OP_num_programs: return program_axis(k, o);
-    case IR_OP_tensor_base: return tensor_slot(k, ir_in(f, o, 0), 0);
-    case IR_OP_tensor_dim: return tensor_slot(k, ir_in(f, o, 0), 1 + ir_int(f, o, KEY_dim, 0));
+    case IR_OP_num_programs:
+        return program_axis(k, o);
+    case IR_OP_tensor_base:
+        return tensor_slot(k, ir_in(f, o, 0), 0);
+    case IR_OP_tensor_dim:
+        return tensor_slot(k, ir_in(f, o, 0), 1 + ir_int(f, o, KEY_dim, 0));
     case IR_OP_tensor_stride:
-        return tensor_slot(k, ir_in(f, o, 0), 1 + ir_type_of(f->m, ir_vtype(f, ir_in(f, o, 0)))->rank + ir_int(f, o, KEY_dim, 0));
+        return tensor_slot(k, ir_in(f, o, 0),
+                           1 + ir_type_of(f->m, ir_vtype(f, ir_in(f, o, 0)))->rank + ir_int(f, o, KEY_dim, 0));
     default: {
         nest *n = k->n;
         uint32_t zero = 0;
@@ -199,13 +205,23 @@ static lv ev_new(nest *n, ir_val v, uint32_t at)
     }
     switch (ir_op_code(f, o)) {
     case IR_OP_const:
-    case IR_OP_undef: return const_tile(n, o);
-    case IR_OP_arange: return arange(n, o, at);
-    case IR_OP_splat: return lv_uni(ev_scalar(k, ir_in(f, o, 0)), -1);
-    case IR_OP_broadcast: case IR_OP_reshape: case IR_OP_permute: case IR_OP_slice: case IR_OP_extract:
-    case IR_OP_gather: case IR_OP_split: case IR_OP_hint:
+    case IR_OP_undef:
+        return const_tile(n, o);
+    case IR_OP_arange:
+        return arange(n, o, at);
+    case IR_OP_splat:
+        return lv_uni(ev_scalar(k, ir_in(f, o, 0)), -1);
+    case IR_OP_broadcast:
+    case IR_OP_reshape:
+    case IR_OP_permute:
+    case IR_OP_slice:
+    case IR_OP_extract:
+    case IR_OP_gather:
+    case IR_OP_split:
+    case IR_OP_hint:
         return ev_view(n, o, v, at);
-    default: return ev_elt(n, o, at);
+    default:
+        return ev_elt(n, o, at);
     }
 }
 

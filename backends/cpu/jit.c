@@ -1,8 +1,8 @@
 /* jit.c: kernels that run in this process.
  *
- * A kernel is compiled to an object like any other (compile.c) and given to LLJIT, which links it against the functions of
- * rt_ops.c and a few of the C library, by an explicit list: nothing else of the process is visible to it. A kernel's code
- * goes when it is released.
+ * A kernel is compiled to an object like any other (compile.c) and given to LLJIT, which links it against the functions
+ * of rt_ops.c and a few of the C library, by an explicit list: nothing else of the process is visible to it. A kernel's
+ * code goes when it is released.
  */
 #include "backends/cpu/cpu.h"
 #include "backends/cpu/rt_ops.h"
@@ -68,7 +68,8 @@ static LLVMErrorRef define_symbols(cpu_jit *j)
     for (size_t i = 0; i < COUNTOF(symbols); i++) {
         pairs[i].Name = LLVMOrcLLJITMangleAndIntern(j->lljit, symbols[i].name);
         pairs[i].Sym.Address = (LLVMOrcExecutorAddress)(uintptr_t)symbols[i].address;
-        pairs[i].Sym.Flags = (LLVMJITSymbolFlags){LLVMJITSymbolGenericFlagsExported | LLVMJITSymbolGenericFlagsCallable, 0};
+        pairs[i].Sym.Flags =
+            (LLVMJITSymbolFlags){LLVMJITSymbolGenericFlagsExported | LLVMJITSymbolGenericFlagsCallable, 0};
     }
     return LLVMOrcJITDylibDefine(LLVMOrcLLJITGetMainJITDylib(j->lljit), LLVMOrcAbsoluteSymbols(pairs, COUNTOF(pairs)));
 }
@@ -161,13 +162,15 @@ static int64_t grain_of(const plan *p, const ir_func *f)
     return grain < 1 ? 1 : grain;
 }
 
-bool cpu_jit_compile(cpu_jit *j, arena *a, const ir_module *m, const ir_func *k, int opt_level, cpu_kernel *out, diags *d)
+bool cpu_jit_compile(cpu_jit *j, arena *a, const ir_module *m, const ir_func *k, int opt_level, cpu_kernel *out,
+                     diags *d)
 {
     (void)m;
     cpu_job *job = ARENA_NEW(a, cpu_job);
     const char *symbol = str_cstr(a, str_fmt(a, "tile_kernel_%lu", atomic_fetch_add(&j->next, 1)));
     *job = (cpu_job){.a = a, .f = k, .symbol = symbol, .stage = STAGE_BIN};
-    job->target = (cg_target){.triple = j->triple, .cpu = j->cpu, .features = j->features, .opt_level = opt_level, .jit = true};
+    job->target =
+        (cg_target){.triple = j->triple, .cpu = j->cpu, .features = j->features, .opt_level = opt_level, .jit = true};
     if (!cpu_compile(job, d))
         return false;
     link_job l = {.j = j, .object = job->out, .symbol = symbol, .a = a};
@@ -175,11 +178,15 @@ bool cpu_jit_compile(cpu_jit *j, arena *a, const ir_module *m, const ir_func *k,
     cg_errors_init(&e, a);
     if (!cg_protect(&e, link_object, &l)) {
         str text = e.n ? sb_str(&e.text) : l.err;
-        diag_report(d, DIAG_ERROR, "jit", (span){0}, "kernel '%.*s' can't be linked: %.*s", STR_ARG(k->name), STR_ARG(text));
+        diag_report(d, DIAG_ERROR, "jit", (span){0}, "kernel '%.*s' can't be linked: %.*s", STR_ARG(k->name),
+                    STR_ARG(text));
         return false;
     }
-    *out = (cpu_kernel){.entry = (abi_entry *)(uintptr_t)l.address, .buffer_bytes = job->p->buffer_bytes,
-                        .ordered = job->p->spins, .grain = grain_of(job->p, k), .handle = l.rt};
+    *out = (cpu_kernel){.entry = (abi_entry *)(uintptr_t)l.address,
+                        .buffer_bytes = job->p->buffer_bytes,
+                        .ordered = job->p->spins,
+                        .grain = grain_of(job->p, k),
+                        .handle = l.rt};
     return true;
 }
 

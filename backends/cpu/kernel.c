@@ -10,7 +10,8 @@
 
 static bool has_op(const ir_func *f, ir_region r, ir_code code)
 {
-    FOR_OPS(f, r, o) {
+    FOR_OPS(f, r, o)
+    {
         if (ir_op_code(f, o) == code)
             return true;
         for (uint32_t i = 0; i < ir_o(f, o)->nregions; i++)
@@ -24,7 +25,8 @@ static bool has_op(const ir_func *f, ir_region r, ir_code code)
 static int64_t stored(const ir_func *f, ir_region r)
 {
     int64_t sum = 0;
-    FOR_OPS(f, r, o) {
+    FOR_OPS(f, r, o)
+    {
         if (ir_op_code(f, o) == IR_OP_store) {
             ir_type t = ir_vtype(f, ir_in(f, o, 1));
             sum += ir_type_count(f->m, t) * plan_elem_bytes(f, t);
@@ -96,8 +98,14 @@ bool kernel_build(cg *c, const ir_func *f, plan *p, const char *symbol, int64_t 
     cg_at(c, entry);
     cg_debug_begin(c, f);
     nest straight;
-    kern k = {.c = c, .f = f, .p = p, .a = c->a, .cache_bytes = cache_bytes, .n = &straight,
-              .scalar = ARENA_ARRAY(c->a, lval, f->vals.n), .shift = ARENA_ARRAY(c->a, lval, f->vals.n)};
+    kern k = {.c = c,
+              .f = f,
+              .p = p,
+              .a = c->a,
+              .cache_bytes = cache_bytes,
+              .n = &straight,
+              .scalar = ARENA_ARRAY(c->a, lval, f->vals.n),
+              .shift = ARENA_ARRAY(c->a, lval, f->vals.n)};
     k.args = LLVMGetParam(c->fn, 0);
     k.thread = LLVMGetParam(c->fn, 3);
     k.stop = cg_block(c, "stop");

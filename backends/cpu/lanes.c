@@ -1,7 +1,7 @@
 /* lanes.c: arithmetic on values in lanes, keeping what is uniform scalar and what is affine affine.
  *
- * LIN is exact modulo 2^n, as integer arithmetic is; what needs the true order of numbers (comparisons, widening) checks
- * before the vector loop that the row doesn't wrap, and takes it for granted in the main part only.
+ * LIN is exact modulo 2^n, as integer arithmetic is; what needs the true order of numbers (comparisons, widening)
+ * checks before the vector loop that the row doesn't wrap, and takes it for granted in the main part only.
  */
 #include "backends/cpu/cpu.h"
 
@@ -22,7 +22,8 @@ lv lv_const(nest *n, int64_t x)
 
 static lv with(lv x, lv y, lval v, int64_t k, lv_form form)
 {
-    return (lv){.v = v, .k = k, .form = (uint8_t)form, .level = higher(x.level, y.level), .assumed = x.assumed || y.assumed};
+    return (lv){
+        .v = v, .k = k, .form = (uint8_t)form, .level = higher(x.level, y.level), .assumed = x.assumed || y.assumed};
 }
 
 static lval splat(nest *n, lv x)
@@ -89,7 +90,8 @@ lv lv_add(nest *n, lv x, lv y)
     }
     int level = higher(x.level, y.level);
     nest_enter(n, level);
-    lv r = with(x, y, LLVMBuildAdd(c->b, x.v, y.v, ""), x.k + y.k, x.form == LV_LIN || y.form == LV_LIN ? LV_LIN : LV_UNI);
+    lv r =
+        with(x, y, LLVMBuildAdd(c->b, x.v, y.v, ""), x.k + y.k, x.form == LV_LIN || y.form == LV_LIN ? LV_LIN : LV_UNI);
     nest_leave(n, level);
     return r;
 }
@@ -176,7 +178,8 @@ static void limit(nest *n, lval count)
 static bool assume_compare(nest *n, ir_code code, lv x, lv y, dtype d, lv *out)
 {
     cg *c = n->k->c;
-    if (y.form != LV_UNI || y.level >= n->inner || !may_assume(n, x, d) || (code != IR_OP_lt && code != IR_OP_le && code != IR_OP_gt && code != IR_OP_ge))
+    if (y.form != LV_UNI || y.level >= n->inner || !may_assume(n, x, d) ||
+        (code != IR_OP_lt && code != IR_OP_le && code != IR_OP_gt && code != IR_OP_ge))
         return false;
     int level = n->inner - 1;
     nest_enter(n, level);
@@ -206,11 +209,16 @@ static bool assume_compare(nest *n, ir_code code, lv x, lv y, dtype d, lv *out)
 static ir_code mirrored(ir_code code)
 {
     switch (code) {
-    case IR_OP_lt: return IR_OP_gt;
-    case IR_OP_le: return IR_OP_ge;
-    case IR_OP_gt: return IR_OP_lt;
-    case IR_OP_ge: return IR_OP_le;
-    default: return code;
+    case IR_OP_lt:
+        return IR_OP_gt;
+    case IR_OP_le:
+        return IR_OP_ge;
+    case IR_OP_gt:
+        return IR_OP_lt;
+    case IR_OP_ge:
+        return IR_OP_le;
+    default:
+        return code;
     }
 }
 
@@ -375,10 +383,13 @@ lv ev_elt(nest *n, ir_op o, uint32_t at)
             return r;
         }
     }
-    if (nin == 2 && (assume_compare(n, code, in[0], in[1], from, &r) ||
-                     assume_compare(n, mirrored(code), in[1], in[0], from, &r)))
+    if (nin == 2 &&
+        (assume_compare(n, code, in[0], in[1], from, &r) || assume_compare(n, mirrored(code), in[1], in[0], from, &r)))
         return r;
-    cg_elt_op e = {.code = code, .from = from, .to = to, .nan = ir_int(f, o, KEY_nan, 0) != 0,
+    cg_elt_op e = {.code = code,
+                   .from = from,
+                   .to = to,
+                   .nan = ir_int(f, o, KEY_nan, 0) != 0,
                    .rtz = ir_int(f, o, KEY_rtz, 0) != 0};
     return elt_plain(n, o, &e, in, nin);
 }

@@ -5,7 +5,8 @@
  *   anything else                gather or scatter
  *
  * A lane that is off touches no memory. In the main part masks are assumptions: a mask that is UNI counts for the whole
- * row. In the tail the lanes beyond the extent (the hole) are off too; reads of buffers may run over, as buffers have room.
+ * row. In the tail the lanes beyond the extent (the hole) are off too; reads of buffers may run over, as buffers have
+ * room.
  */
 #include "backends/cpu/cpu.h"
 

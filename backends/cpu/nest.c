@@ -5,9 +5,9 @@
  *   tail  j < n    one chunk of W lanes, everything masked
  *   done           sums across lanes
  *
- * Reductions along the vector dimension keep U accumulators; chunk number q goes to accumulator q mod U in both parts, so
- * the tree of a sum depends on the shape and the target alone. The tail rotates the accumulators instead of counting: how
- * often it has is known, as `end` is a multiple of U chunks.
+ * Reductions along the vector dimension keep U accumulators; chunk number q goes to accumulator q mod U in both parts,
+ * so the tree of a sum depends on the shape and the target alone. The tail rotates the accumulators instead of
+ * counting: how often it has is known, as `end` is a multiple of U chunks.
  */
 #include "backends/cpu/cpu.h"
 
@@ -20,7 +20,7 @@ typedef struct body {
     const plan_step *s; /* NULL: a copy */
     int rank;
     int64_t shape[IR_MAX_RANK];
-    int vdim;           /* the vector dimension */
+    int vdim; /* the vector dimension */
     int unroll;
     bool may_stream;
     VEC(accum) red;
@@ -259,13 +259,25 @@ static void chunk(kern *k, body *b, int slot)
     for (uint32_t i = 0; i < b->s->items.n; i++) {
         ir_op o = b->s->items.at[i];
         switch (ir_op_code(f, o)) {
-        case IR_OP_load: memo_set(n, ir_out(f, o, 0), 0, mem_load(n, o)); break;
-        case IR_OP_store: mem_store(n, o); break;
+        case IR_OP_load:
+            memo_set(n, ir_out(f, o, 0), 0, mem_load(n, o));
+            break;
+        case IR_OP_store:
+            mem_store(n, o);
+            break;
         case IR_OP_atomic_rmw:
-        case IR_OP_atomic_cas: memo_set(n, ir_out(f, o, 0), 0, mem_atomic(n, o)); break;
-        case IR_OP_map: map_item(k, n, o); break;
-        case IR_OP_reduce: reduce_item(k, b, o, slot); break;
-        default: ev(n, ir_out(f, o, 0), 0); break;
+        case IR_OP_atomic_cas:
+            memo_set(n, ir_out(f, o, 0), 0, mem_atomic(n, o));
+            break;
+        case IR_OP_map:
+            map_item(k, n, o);
+            break;
+        case IR_OP_reduce:
+            reduce_item(k, b, o, slot);
+            break;
+        default:
+            ev(n, ir_out(f, o, 0), 0);
+            break;
         }
     }
     for (uint32_t i = 0; i < b->s->items.n; i++) {
@@ -399,7 +411,8 @@ static void finish_reductions(kern *k, body *b, vloop *merge, int rotated)
     }
 }
 
-/* merges the ways into `at`: each from block `from[i]` with index j[i] and accumulators of `ways[i]` (NULL: identities) */
+/* merges the ways into `at`: each from block `from[i]` with index j[i] and accumulators of `ways[i]` (NULL: identities)
+ */
 static void merge_in(kern *k, body *b, vloop *m, lblock from, lval j, const vloop *way, bool phis)
 {
     nest *n = &b->n;

@@ -1,9 +1,10 @@
 /* place.c: ops into steps (plan.h says which kinds there are).
  *
- * Anchors are placed in program order: ops with an effect, and ops that want complete operands. Placing an anchor pulls in
- * the unplaced loads and pure ops it reads at its own index and shape (the set); what it reads otherwise is placed first,
- * as an anchor of its own. `bound` is then the first step the whole set may join: after every placed step it reads, or that
- * very step where that is a nest of the same shape and the read is at the same index; after memory it must follow.
+ * Anchors are placed in program order: ops with an effect, and ops that want complete operands. Placing an anchor pulls
+ * in the unplaced loads and pure ops it reads at its own index and shape (the set); what it reads otherwise is placed
+ * first, as an anchor of its own. `bound` is then the first step the whole set may join: after every placed step it
+ * reads, or that very step where that is a nest of the same shape and the read is at the same index; after memory it
+ * must follow.
  */
 #include "backends/cpu/plan.h"
 
@@ -54,15 +55,26 @@ static uint32_t root_of(const plan *p, ir_val v, int depth)
     if (!o.id)
         return f->vals.at[v.id].region.id == f->body.id ? v.id : 0;
     switch (ir_op_code(f, o)) {
-    case IR_OP_ptr_add: case IR_OP_ptr_cast: case IR_OP_splat: case IR_OP_broadcast: case IR_OP_reshape:
-    case IR_OP_permute: case IR_OP_slice: case IR_OP_extract: case IR_OP_hint: case IR_OP_tensor_base:
-    case IR_OP_gather: case IR_OP_tensor_make: case IR_OP_tensor_view:
+    case IR_OP_ptr_add:
+    case IR_OP_ptr_cast:
+    case IR_OP_splat:
+    case IR_OP_broadcast:
+    case IR_OP_reshape:
+    case IR_OP_permute:
+    case IR_OP_slice:
+    case IR_OP_extract:
+    case IR_OP_hint:
+    case IR_OP_tensor_base:
+    case IR_OP_gather:
+    case IR_OP_tensor_make:
+    case IR_OP_tensor_view:
         return root_of(p, ir_in(f, o, 0), depth + 1);
     case IR_OP_select: {
         uint32_t a = root_of(p, ir_in(f, o, 1), depth + 1), b = root_of(p, ir_in(f, o, 2), depth + 1);
         return a == b ? a : 0;
     }
-    default: return 0;
+    default:
+        return 0;
     }
 }
 
@@ -78,16 +90,21 @@ static bool is_ramp(const ir_func *f, ir_val v, int depth)
     if (!o.id || depth > 16)
         return false;
     switch (ir_op_code(f, o)) {
-    case IR_OP_arange: return true;
-    case IR_OP_hint: case IR_OP_cast: return is_ramp(f, ir_in(f, o, 0), depth + 1);
-    case IR_OP_ptr_add: return is_ramp(f, ir_in(f, o, 1), depth + 1);
+    case IR_OP_arange:
+        return true;
+    case IR_OP_hint:
+    case IR_OP_cast:
+        return is_ramp(f, ir_in(f, o, 0), depth + 1);
+    case IR_OP_ptr_add:
+        return is_ramp(f, ir_in(f, o, 1), depth + 1);
     case IR_OP_add: {
         ir_op x = ir_def(f, ir_in(f, o, 0)), y = ir_def(f, ir_in(f, o, 1));
         bool xs = x.id && (ir_op_code(f, x) == IR_OP_splat || ir_op_code(f, x) == IR_OP_const);
         bool ys = y.id && (ir_op_code(f, y) == IR_OP_splat || ir_op_code(f, y) == IR_OP_const);
         return (xs && is_ramp(f, ir_in(f, o, 1), depth + 1)) || (ys && is_ramp(f, ir_in(f, o, 0), depth + 1));
     }
-    default: return false;
+    default:
+        return false;
     }
 }
 
@@ -162,7 +179,8 @@ static bool joins(const placer *w, const dep *d, const shape_of *s)
 {
     const ir_func *f = w->p->f;
     ir_op o = ir_def(f, d->v);
-    if (!d->ident || s->rank == 0 || !is_fusable(f, o) || is_barrier(f, o) || ir_type_rank(f->m, ir_vtype(f, d->v)) == 0)
+    if (!d->ident || s->rank == 0 || !is_fusable(f, o) || is_barrier(f, o) ||
+        ir_type_rank(f->m, ir_vtype(f, d->v)) == 0)
         return false;
     shape_of t = op_shape(f, o);
     return shape_is(s, t.rank, t.n);
@@ -428,7 +446,8 @@ void plan_place(plan *p, plan_region *r)
         w.at[i] = -1;
     plan_visit_init(&w.visit, p, on_dep, &w);
     ir_op from = ir_first(f, r->r);
-    FOR_OPS(f, r->r, o) {
+    FOR_OPS(f, r->r, o)
+    {
         int flags = ir_info(f, o)->flags;
         if (flags & (CTRL | TERM)) {
             end_segment(&w, from, o);

@@ -10,7 +10,8 @@ int64_t plan_elem_bytes(const ir_func *f, ir_type t)
 /* a loop that reads what others may write can wait for another program */
 static bool region_spins(const ir_func *f, ir_region r, bool in_while)
 {
-    FOR_OPS(f, r, o) {
+    FOR_OPS(f, r, o)
+    {
         ir_code code = ir_op_code(f, o);
         bool shared = code == IR_OP_atomic_rmw || code == IR_OP_atomic_cas || ir_int(f, o, KEY_is_volatile, 0);
         if (in_while && shared)

@@ -5,10 +5,9 @@
  *   SCALAR   rank 0, pure: emitted once, where first wanted in straight-line code
  *   SYM      a tile that is computed anew wherever it is wanted, at any index: constants, aranges, splats, views
  *            (broadcast, permute, slice, ...) and cheap arithmetic of those (offsets, masks, pointers)
- *   DATA     computed once, by a step: loads, arithmetic on loaded values, reductions, dots; also scalars that memory or
- *            a tile gives
- *   CARRIED  a tile that a loop carries or a branch yields: lives in a buffer
- *   SHIFT    a carried tile that only moves by a uniform amount each iteration: its start, plus one scalar
+ *   DATA     computed once, by a step: loads, arithmetic on loaded values, reductions, dots; also scalars that memory
+ * or a tile gives CARRIED  a tile that a loop carries or a branch yields: lives in a buffer SHIFT    a carried tile
+ * that only moves by a uniform amount each iteration: its start, plus one scalar
  *
  * A region becomes a list of steps, run in order:
  *
@@ -20,9 +19,9 @@
  *   CTRL     for, while, if, with plans of their regions
  *   FLUSH    emits the scalars that later code wants (ends each straight-line segment)
  *
- * An op joins the earliest nest of its shape that its operands and memory order allow: stores and loads of memory that may
- * be the same never share a nest, but for a load before a store through one rank-1 pointer tile of distinct addresses.
- * Loads and pure ops wait until a consumer is placed, so that they land where they are used.
+ * An op joins the earliest nest of its shape that its operands and memory order allow: stores and loads of memory that
+ * may be the same never share a nest, but for a load before a store through one rank-1 pointer tile of distinct
+ * addresses. Loads and pure ops wait until a consumer is placed, so that they land where they are used.
  *
  * Positions number the steps through all regions; buffers live from one to another and are coloured by those intervals.
  */
@@ -38,15 +37,15 @@ typedef enum step_kind { STEP_NEST, STEP_WHOLE, STEP_POINT, STEP_HOST, STEP_CTRL
 
 typedef struct plan_val {
     uint8_t cls;
-    bool has_data;   /* SYM: reads a DATA or CARRIED value somewhere */
-    bool outside;    /* wanted after its segment */
-    bool dead;       /* pure and without uses */
-    int32_t step;    /* that computes it, -1 = none (yet) */
-    int32_t buffer;  /* -1 = none */
+    bool has_data;                  /* SYM: reads a DATA or CARRIED value somewhere */
+    bool outside;                   /* wanted after its segment */
+    bool dead;                      /* pure and without uses */
+    int32_t step;                   /* that computes it, -1 = none (yet) */
+    int32_t buffer;                 /* -1 = none */
     int32_t ident_last, other_last; /* last positions it is read at, at the reader's own index or any other */
-    ir_val init;     /* SHIFT: the start */
-    ir_op loop;      /* SHIFT: the loop */
-    uint32_t index;  /* SHIFT: which carried value */
+    ir_val init;                    /* SHIFT: the start */
+    ir_op loop;                     /* SHIFT: the loop */
+    uint32_t index;                 /* SHIFT: which carried value */
 } plan_val;
 
 typedef struct plan_buffer {
@@ -58,14 +57,14 @@ typedef struct plan_region plan_region;
 
 typedef struct plan_step {
     uint8_t kind;
-    ir_op op;            /* WHOLE, POINT, HOST, CTRL; FLUSH: the last op of its segment (0 = none) */
-    int rank;            /* NEST */
+    ir_op op; /* WHOLE, POINT, HOST, CTRL; FLUSH: the last op of its segment (0 = none) */
+    int rank; /* NEST */
     int64_t shape[IR_MAX_RANK];
     VEC(ir_op) items;    /* NEST; in program order once planned */
     VEC(int32_t) temps;  /* buffers of the step's own: per operand of WHOLE and HOST, -1 where the operand has one */
     VEC(int32_t) copies; /* CTRL: per carried value, a buffer for a yield that can't be written in place, or -1 */
     plan_region *body[2];
-    int32_t pos, end;    /* end: CTRL */
+    int32_t pos, end; /* end: CTRL */
 } plan_step;
 
 struct plan_region {
@@ -76,14 +75,14 @@ struct plan_region {
 typedef struct plan {
     arena *a;
     const ir_func *f;
-    plan_val *v;      /* by value id */
-    uint32_t *seq;    /* by op id: program order */
-    uint32_t *nuse;   /* by value id */
+    plan_val *v;    /* by value id */
+    uint32_t *seq;  /* by op id: program order */
+    uint32_t *nuse; /* by value id */
     VEC(plan_step) steps;
     VEC(plan_buffer) buffers;
     plan_region *body;
     int64_t buffer_bytes;
-    bool spins;       /* may wait for another program */
+    bool spins; /* may wait for another program */
 } plan;
 
 /* plan.c */

@@ -1,9 +1,10 @@
 /* reduce.c: reductions whose combine function is one commutative op, inside the nest that makes their operand.
  *
- * Along the vector dimension: U vectors of partial results (nest.c), then halved pairwise. Along another one: the result's
- * buffer is the accumulator, one vector at a time, elements in ascending order.
+ * Along the vector dimension: U vectors of partial results (nest.c), then halved pairwise. Along another one: the
+ * result's buffer is the accumulator, one vector at a time, elements in ascending order.
  *
- * Identities: -0 for sums (x + -0 is x, of either sign), NaN for min and max that ignore NaN, so that all NaN gives NaN.
+ * Identities: -0 for sums (x + -0 is x, of either sign), NaN for min and max that ignore NaN, so that all NaN gives
+ * NaN.
  */
 #include "backends/cpu/cpu.h"
 
@@ -18,7 +19,8 @@ void accum_init(kern *k, accum *r, ir_op o, int lanes)
     if (!plan_simple_reduce(f, o, &inner))
         bug("reduction %u isn't simple", o.id);
     dtype d = ir_type_dt(f->m, ir_vtype(f, ir_in(f, o, 0)));
-    r->elt = (cg_elt_op){.code = ir_op_code(f, inner), .from = d, .to = d, .nan = ir_int(f, inner, KEY_nan, 0) != 0, .lanes = lanes};
+    r->elt = (cg_elt_op){
+        .code = ir_op_code(f, inner), .from = d, .to = d, .nan = ir_int(f, inner, KEY_nan, 0) != 0, .lanes = lanes};
 }
 
 static uint64_t identity_bits(const accum *r)
@@ -26,20 +28,29 @@ static uint64_t identity_bits(const accum *r)
     dtype d = r->elt.from;
     if (dt_is_float(d)) {
         switch (r->elt.code) {
-        case IR_OP_add: return dt_from_double(d, -0.0, false);
-        case IR_OP_mul: return dt_from_double(d, 1, false);
-        case IR_OP_min: return dt_from_double(d, r->elt.nan ? (double)INFINITY : (double)NAN, false);
-        default: return dt_from_double(d, r->elt.nan ? -(double)INFINITY : (double)NAN, false);
+        case IR_OP_add:
+            return dt_from_double(d, -0.0, false);
+        case IR_OP_mul:
+            return dt_from_double(d, 1, false);
+        case IR_OP_min:
+            return dt_from_double(d, r->elt.nan ? (double)INFINITY : (double)NAN, false);
+        default:
+            return dt_from_double(d, r->elt.nan ? -(double)INFINITY : (double)NAN, false);
         }
     }
     int bits = d == DT_BOOL ? 1 : dt_bits(d);
     uint64_t all = bits == 64 ? UINT64_MAX : ((uint64_t)1 << bits) - 1, top = (uint64_t)1 << (bits - 1);
     switch (r->elt.code) {
-    case IR_OP_mul: return 1;
-    case IR_OP_and: return all;
-    case IR_OP_min: return dt_is_signed(d) ? all ^ top : all;
-    case IR_OP_max: return dt_is_signed(d) ? top : 0;
-    default: return 0;
+    case IR_OP_mul:
+        return 1;
+    case IR_OP_and:
+        return all;
+    case IR_OP_min:
+        return dt_is_signed(d) ? all ^ top : all;
+    case IR_OP_max:
+        return dt_is_signed(d) ? top : 0;
+    default:
+        return 0;
     }
 }
 

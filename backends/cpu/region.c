@@ -1,7 +1,7 @@
 /* region.c: the pure regions of reduce, scan and map, on `lanes` elements at once.
  *
- * A branch on lanes evaluates both sides and selects: pure ops can't fault. A loop on lanes can't be had so (each lane has
- * its own trip count): region_eval_lanes then takes the lanes apart and runs real control flow on each.
+ * A branch on lanes evaluates both sides and selects: pure ops can't fault. A loop on lanes can't be had so (each lane
+ * has its own trip count): region_eval_lanes then takes the lanes apart and runs real control flow on each.
  */
 #include "backends/cpu/cpu.h"
 
@@ -34,7 +34,8 @@ static lval get(env *e, ir_val v)
 static void walk(const kern *k, ir_region r, void (*fn)(kern *, ir_val))
 {
     const ir_func *f = k->f;
-    FOR_OPS(f, r, o) {
+    FOR_OPS(f, r, o)
+    {
         for (uint32_t i = 0; i < ir_nin(f, o); i++)
             fn((kern *)k, ir_in(f, o, i));
         for (uint32_t i = 0; i < ir_o(f, o)->nregions; i++)
@@ -55,7 +56,8 @@ void region_prepare(kern *k, ir_region r)
 
 bool region_has_loops(const ir_func *f, ir_region r)
 {
-    FOR_OPS(f, r, o) {
+    FOR_OPS(f, r, o)
+    {
         ir_code code = ir_op_code(f, o);
         if (code == IR_OP_for || code == IR_OP_while)
             return true;
@@ -76,15 +78,24 @@ static void plain(env *e, ir_op o)
     ir_val out = ir_out(f, o, 0);
     dtype to = ir_type_dt(f->m, ir_vtype(f, out));
     switch (ir_op_code(f, o)) {
-    case IR_OP_const: set(e, out, cg_const(e->k->c, to, (uint64_t)ir_int(f, o, KEY_bits, 0), e->lanes)); return;
-    case IR_OP_undef: set(e, out, LLVMConstNull(cg_vec(cg_num(e->k->c, to), e->lanes))); return;
-    default: break;
+    case IR_OP_const:
+        set(e, out, cg_const(e->k->c, to, (uint64_t)ir_int(f, o, KEY_bits, 0), e->lanes));
+        return;
+    case IR_OP_undef:
+        set(e, out, LLVMConstNull(cg_vec(cg_num(e->k->c, to), e->lanes)));
+        return;
+    default:
+        break;
     }
     if (!(ir_info(f, o)->flags & ELT))
         bug("op '%s' in a pure region", ir_info(f, o)->name);
     dtype from = ir_type_dt(f->m, ir_vtype(f, ir_in(f, o, ir_op_code(f, o) == IR_OP_select ? 1 : 0)));
-    cg_elt_op x = {.code = ir_op_code(f, o), .from = from, .to = to, .nan = ir_int(f, o, KEY_nan, 0) != 0,
-                   .rtz = ir_int(f, o, KEY_rtz, 0) != 0, .lanes = e->lanes};
+    cg_elt_op x = {.code = ir_op_code(f, o),
+                   .from = from,
+                   .to = to,
+                   .nan = ir_int(f, o, KEY_nan, 0) != 0,
+                   .rtz = ir_int(f, o, KEY_rtz, 0) != 0,
+                   .lanes = e->lanes};
     set(e, out, cg_elt(e->k->c, &x, in));
 }
 
@@ -136,7 +147,8 @@ static void repeat(env *e, ir_op o)
     if (counted)
         trips = for_trips(c, get(e, ir_in(f, o, 0)), get(e, ir_in(f, o, 1)), get(e, ir_in(f, o, 2)),
                           ir_type_dt(f->m, ir_vtype(f, ir_in(f, o, 0))));
-    lblock from = cg_here(c), head = cg_block(c, "loop"), body = cg_block(c, "loop.body"), done = cg_block(c, "loop.done");
+    lblock from = cg_here(c), head = cg_block(c, "loop"), body = cg_block(c, "loop.body"),
+           done = cg_block(c, "loop.done");
     LLVMBuildBr(c->b, head);
     cg_at(c, head);
     for (uint32_t q = 0; q < n; q++) {
@@ -178,7 +190,8 @@ static void repeat(env *e, ir_op o)
 static void run(env *e, ir_region r, lval *results)
 {
     const ir_func *f = e->k->f;
-    FOR_OPS(f, r, o) {
+    FOR_OPS(f, r, o)
+    {
         switch (ir_op_code(f, o)) {
         case IR_OP_yield:
             for (uint32_t i = 0; i < ir_nin(f, o); i++)
@@ -191,9 +204,14 @@ static void run(env *e, ir_region r, lval *results)
                 both_sides(e, o);
             break;
         case IR_OP_for:
-        case IR_OP_while: repeat(e, o); break;
-        case IR_OP_assume: break;
-        default: plain(e, o); break;
+        case IR_OP_while:
+            repeat(e, o);
+            break;
+        case IR_OP_assume:
+            break;
+        default:
+            plain(e, o);
+            break;
         }
     }
 }
@@ -207,7 +225,8 @@ void region_eval(kern *k, ir_region r, const lval *params, int lanes, lval *resu
     run(&e, r, results);
 }
 
-void region_eval_lanes(kern *k, ir_region r, const lval *params, uint32_t n, int lanes, lval *results, uint32_t nresults)
+void region_eval_lanes(kern *k, ir_region r, const lval *params, uint32_t n, int lanes, lval *results,
+                       uint32_t nresults)
 {
     cg *c = k->c;
     if (lanes == 1 || !region_has_loops(k->f, r)) {

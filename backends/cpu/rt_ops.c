@@ -64,8 +64,8 @@ int64_t tile_rt_sort(void *dst, const void *src, int64_t bytes, const void *key,
             }
             e = merge_sort(e, e + len, len);
             for (int64_t i = 0; i < keep; i++)
-                memcpy((char *)dst + ((o * keep + i) * inner + in) * bytes, (const char *)src + (int64_t)e[i].at * bytes,
-                       (size_t)bytes);
+                memcpy((char *)dst + ((o * keep + i) * inner + in) * bytes,
+                       (const char *)src + (int64_t)e[i].at * bytes, (size_t)bytes);
         }
     return 0;
 }

@@ -5,8 +5,8 @@
 #include <stdint.h>
 
 /* rt_ops.c */
-/* src, outer * len * inner elements of `bytes`, to dst in the order of the keys along len, the first `keep` of each line;
- * scratch: 32 * len bytes */
+/* src, outer * len * inner elements of `bytes`, to dst in the order of the keys along len, the first `keep` of each
+ * line; scratch: 32 * len bytes */
 int64_t tile_rt_sort(void *dst, const void *src, int64_t bytes, const void *key, int64_t dt, int64_t outer, int64_t len,
                      int64_t inner, int64_t keep, int64_t descending, void *scratch);
 int64_t tile_rt_histogram(int32_t *counts, int64_t bins, const void *x, int64_t dt, int64_t n, const uint8_t *mask);

@@ -130,7 +130,8 @@ static coords view_coords(nest *n, ir_op o, ir_val v, uint32_t at)
         r.rank = c.rank + 1;
         r.at[c.rank] = lv_const(n, ir_out(f, o, 1).id == v.id);
         break;
-    default: break;
+    default:
+        break;
     }
     return r;
 }

@@ -1,7 +1,7 @@
 /* whole.c: ops on complete tiles: join, cat, sort, histogram, and what the others share.
  *
- * An operand that isn't a buffer already is written into the step's temporary first. Joining and concatenating are copies
- * with other strides. Sorting and counting are calls of rt_ops.c.
+ * An operand that isn't a buffer already is written into the step's temporary first. Joining and concatenating are
+ * copies with other strides. Sorting and counting are calls of rt_ops.c.
  */
 #include "backends/cpu/cpu.h"
 
@@ -89,9 +89,17 @@ static void sort(kern *k, const plan_step *s)
         in[i] = whole_operand(k, s, i);
     lval order = buffer_address(k, s->temps.at[n]);
     for (uint32_t i = 0; i < n; i++) {
-        lval args[] = {result_buffer(k, ir_out(f, s->op, i)), in[i], cg_i64(c, plan_elem_bytes(f, ir_vtype(f, ir_in(f, s->op, i)))),
-                       in[0], cg_i64(c, t->dt), cg_i64(c, outer), cg_i64(c, len), cg_i64(c, inner), cg_i64(c, keep),
-                       cg_i64(c, ir_int(f, s->op, KEY_descending, 0)), order};
+        lval args[] = {result_buffer(k, ir_out(f, s->op, i)),
+                       in[i],
+                       cg_i64(c, plan_elem_bytes(f, ir_vtype(f, ir_in(f, s->op, i)))),
+                       in[0],
+                       cg_i64(c, t->dt),
+                       cg_i64(c, outer),
+                       cg_i64(c, len),
+                       cg_i64(c, inner),
+                       cg_i64(c, keep),
+                       cg_i64(c, ir_int(f, s->op, KEY_descending, 0)),
+                       order};
         cpu_call(c, "tile_rt_sort", args, COUNTOF(args));
     }
 }
@@ -103,8 +111,8 @@ static void histogram(kern *k, const plan_step *s)
     ir_val out = ir_out(f, s->op, 0), x = ir_in(f, s->op, 0);
     lval data = whole_operand(k, s, 0);
     lval mask = ir_nin(f, s->op) > 1 ? whole_operand(k, s, 1) : LLVMConstNull(c->ptr);
-    lval args[] = {result_buffer(k, out), cg_i64(c, type_of(k, out)->shape[0]), data, cg_i64(c, type_of(k, x)->dt),
-                   cg_i64(c, type_of(k, x)->shape[0]), mask};
+    lval args[] = {result_buffer(k, out),        cg_i64(c, type_of(k, out)->shape[0]), data,
+                   cg_i64(c, type_of(k, x)->dt), cg_i64(c, type_of(k, x)->shape[0]),   mask};
     cpu_call(c, "tile_rt_histogram", args, COUNTOF(args));
 }
 
@@ -156,14 +164,29 @@ void whole_emit(kern *k, int step)
         region_prepare(k, ir_op_region(f, s->op, i));
     nest_enter(k->n, -1);
     switch (ir_op_code(f, s->op)) {
-    case IR_OP_join: join(k, s); break;
-    case IR_OP_cat: cat(k, s); break;
-    case IR_OP_sort: sort(k, s); break;
-    case IR_OP_histogram: histogram(k, s); break;
-    case IR_OP_dot: whole_dot(k, s); break;
-    case IR_OP_scan: whole_scan(k, s); break;
-    case IR_OP_reduce: whole_reduce(k, s); break;
-    default: bug("op '%s' as a whole", ir_info(f, s->op)->name);
+    case IR_OP_join:
+        join(k, s);
+        break;
+    case IR_OP_cat:
+        cat(k, s);
+        break;
+    case IR_OP_sort:
+        sort(k, s);
+        break;
+    case IR_OP_histogram:
+        histogram(k, s);
+        break;
+    case IR_OP_dot:
+        whole_dot(k, s);
+        break;
+    case IR_OP_scan:
+        whole_scan(k, s);
+        break;
+    case IR_OP_reduce:
+        whole_reduce(k, s);
+        break;
+    default:
+        bug("op '%s' as a whole", ir_info(f, s->op)->name);
     }
     nest_leave(k->n, -1);
 }

@@ -3,9 +3,9 @@
  *   C[M,N] += A[M,K] B[K,N]     for every block of R rows and V vectors of W columns:
  *     accumulators C[R][V]; for k: V vectors of B[k,..], R broadcasts of A[r,k], R * V fma
  *
- * Operands are row-major in the type of the sum (f32, f64, i32): those that aren't are copied so first. Each element of C
- * starts from the accumulator and adds its products in ascending k, by fma where float, so that its bits depend on K and the
- * dtypes alone. Columns beyond the last full vector are computed and not stored.
+ * Operands are row-major in the type of the sum (f32, f64, i32): those that aren't are copied so first. Each element of
+ * C starts from the accumulator and adds its products in ascending k, by fma where float, so that its bits depend on K
+ * and the dtypes alone. Columns beyond the last full vector are computed and not stored.
  */
 #include "backends/cpu/cpu.h"
 
@@ -51,7 +51,8 @@ static void store_c(dot *d, lval x, lval p)
     }
     lty t[] = {LLVMTypeOf(x), c->ptr};
     lval s = cg_call(c, CGI_masked_store, t, 2, (lval[]){x, p, d->mask}, 3);
-    LLVMAddCallSiteAttribute(s, 2, LLVMCreateEnumAttribute(c->cx, LLVMGetEnumAttributeKindForName("align", 5), d->size));
+    LLVMAddCallSiteAttribute(s, 2,
+                             LLVMCreateEnumAttribute(c->cx, LLVMGetEnumAttributeKindForName("align", 5), d->size));
 }
 
 /* rows i .. i + rows, columns j .. j + vecs * lanes */

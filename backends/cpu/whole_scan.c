@@ -2,8 +2,8 @@
  *
  *   inner > 1   vectors along inner, elements of n in order
  *   scan        one element after the other
- *   reduce      pairs of neighbours, again and again, in a scratch copy of the row: order is kept, so the function needn't
- *               commute, and each round is vector work: load 2 W, take evens and odds apart, combine, store W
+ *   reduce      pairs of neighbours, again and again, in a scratch copy of the row: order is kept, so the function
+ * needn't commute, and each round is vector work: load 2 W, take evens and odds apart, combine, store W
  */
 #include "backends/cpu/cpu.h"
 
@@ -11,8 +11,8 @@ typedef struct rows {
     kern *k;
     const plan_step *s;
     ir_region region;
-    uint32_t n;              /* operands */
-    lval *in, *out;          /* addresses of operands and results */
+    uint32_t n;     /* operands */
+    lval *in, *out; /* addresses of operands and results */
     dtype *dt;
     lty *mem;
     unsigned *size;
@@ -34,7 +34,8 @@ static rows rows_of(kern *k, const plan_step *s)
     r.dt = ARENA_ARRAY(k->a, dtype, r.n);
     r.mem = ARENA_ARRAY(k->a, lty, r.n);
     r.size = ARENA_ARRAY(k->a, unsigned, r.n);
-    whole_split(ir_type_of(f->m, ir_vtype(f, ir_in(f, s->op, 0))), ir_int(f, s->op, KEY_axis, 0), &r.outer, &r.len, &r.inner);
+    whole_split(ir_type_of(f->m, ir_vtype(f, ir_in(f, s->op, 0))), ir_int(f, s->op, KEY_axis, 0), &r.outer, &r.len,
+                &r.inner);
     unsigned widest = 1;
     for (uint32_t i = 0; i < r.n; i++) {
         r.dt[i] = ir_type_dt(f->m, ir_vtype(f, ir_in(f, s->op, i)));
@@ -108,11 +109,12 @@ static void line(rows *r, lval first, int lanes, bool scan, bool reverse)
     if (scan)
         return;
     for (uint32_t i = 0; i < r->n; i++) {
-        lval to = r->inner == 1 ? LLVMBuildSDiv(c->b, first, cg_i64(c, r->len), "")
-                                : LLVMBuildAdd(c->b,
-                                               LLVMBuildMul(c->b, LLVMBuildSDiv(c->b, first, cg_i64(c, r->len * r->inner), ""),
-                                                            cg_i64(c, r->inner), ""),
-                                               LLVMBuildSRem(c->b, first, cg_i64(c, r->inner), ""), "");
+        lval to = r->inner == 1
+                      ? LLVMBuildSDiv(c->b, first, cg_i64(c, r->len), "")
+                      : LLVMBuildAdd(c->b,
+                                     LLVMBuildMul(c->b, LLVMBuildSDiv(c->b, first, cg_i64(c, r->len * r->inner), ""),
+                                                  cg_i64(c, r->inner), ""),
+                                     LLVMBuildSRem(c->b, first, cg_i64(c, r->inner), ""), "");
         if (r->out[i])
             put(r, i, r->out[i], to, phi[i]);
         else if (ir_type_rank(r->k->f->m, ir_vtype(r->k->f, ir_out(r->k->f, r->s->op, i))) == 0)
@@ -165,7 +167,8 @@ static lval half_of(cg *c, lval both, int odd)
 static void rounds(rows *r, const lval *tmp)
 {
     cg *c = r->k->c;
-    lblock from = cg_here(c), head = cg_block(c, "round"), body = cg_block(c, "round.body"), exit = cg_block(c, "round.exit");
+    lblock from = cg_here(c), head = cg_block(c, "round"), body = cg_block(c, "round.body"),
+           exit = cg_block(c, "round.exit");
     LLVMBuildBr(c->b, head);
     cg_at(c, head);
     lval m = LLVMBuildPhi(c->b, c->i64, ""), len = cg_i64(c, r->len), one = cg_i64(c, 1);

@@ -1,14 +1,14 @@
 /* cg.h: what every LLVM back end shares: one context a compile, with its types, constants, intrinsics and emission.
  *
  * Types. A number of dtype d is held as: bool i1, integers as themselves, f16 half, bf16 i16 (its bits: LLVM's bfloat
- * arithmetic rounds and flushes in ways that differ by chip), f32, f64, 8-bit floats i8 (their bits). In memory a bool is
- * an i8. `lanes` 1 means a scalar, more a vector of so many; one function emits both.
+ * arithmetic rounds and flushes in ways that differ by chip), f32, f64, 8-bit floats i8 (their bits). In memory a bool
+ * is an i8. `lanes` 1 means a scalar, more a vector of so many; one function emits both.
  *
  * Numerics. No fast-math flag is ever set and nothing is contracted: fma stands only where the tile IR says fma, and in
  * the polynomials of math.c, whose error is measured (docs/math.md).
  *
- * Errors. LLVM reports some faults through the context's diagnostic handler, and ends the process through its fatal error
- * handler on others. cg_protect turns both into text: the second by longjmp, leaking what LLVM held.
+ * Errors. LLVM reports some faults through the context's diagnostic handler, and ends the process through its fatal
+ * error handler on others. cg_protect turns both into text: the second by longjmp, leaking what LLVM held.
  */
 #ifndef TILE_BACKENDS_LLVM_CG_H
 #define TILE_BACKENDS_LLVM_CG_H
@@ -36,7 +36,7 @@ typedef struct cg_errors {
 typedef struct cg_target {
     const char *triple, *cpu, *features; /* NUL-terminated */
     int opt_level;
-    bool jit;         /* code model and relocations for code that runs where it is made */
+    bool jit; /* code model and relocations for code that runs where it is made */
     bool debug_lines;
 } cg_target;
 
@@ -50,8 +50,8 @@ typedef struct cg {
     LLVMValueRef fn; /* the function being built */
     cg_target target;
     cg_errors errors;
-    int vector_bytes;  /* of the widest registers worth using */
-    bool scalef;       /* AVX-512's vscalefps */
+    int vector_bytes; /* of the widest registers worth using */
+    bool scalef;      /* AVX-512's vscalefps */
     unsigned intrin_id[CGI_COUNT];
     struct cg_debug *debug; /* NULL: no lines */
 } cg;
@@ -64,17 +64,17 @@ typedef LLVMBasicBlockRef lblock;
 void cg_init(cg *c, arena *a, const cg_target *t);
 bool cg_open(cg *c, const char *module_name); /* false: c->errors says why */
 void cg_close(cg *c);
-lty cg_num(cg *c, dtype d);                /* in a register */
-lty cg_mem(cg *c, dtype d);                /* in memory */
-lty cg_vec(lty elem, int lanes);           /* the element itself where lanes is 1 */
+lty cg_num(cg *c, dtype d);      /* in a register */
+lty cg_mem(cg *c, dtype d);      /* in memory */
+lty cg_vec(lty elem, int lanes); /* the element itself where lanes is 1 */
 int cg_lanes(lval v);
 lty cg_elem_of(lval v);
-lty cg_as_int(cg *c, lty t);               /* integers as wide as the elements of t */
-int cg_width(lty t);                       /* bits of an element (integers, floats) */
+lty cg_as_int(cg *c, lty t); /* integers as wide as the elements of t */
+int cg_width(lty t);         /* bits of an element (integers, floats) */
 lval cg_i32(cg *c, int64_t x);
 lval cg_i64(cg *c, int64_t x);
-lval cg_int(lty t, int64_t x);             /* of scalar or vector type t, every lane */
-lval cg_real(lty t, double x);             /* likewise, exact in t */
+lval cg_int(lty t, int64_t x); /* of scalar or vector type t, every lane */
+lval cg_real(lty t, double x); /* likewise, exact in t */
 lval cg_const(cg *c, dtype d, uint64_t bits, int lanes);
 lval cg_splat(cg *c, lval scalar, int lanes);
 lval cg_iota(cg *c, lty elem, int lanes, int64_t start, int64_t step);
@@ -84,7 +84,7 @@ lval cg_store(cg *c, lval v, lval p, unsigned align);
 lval cg_extract(cg *c, lval v, int lane);
 lval cg_insert(cg *c, lval v, lval x, int lane);
 lval cg_shuffle(cg *c, lval x, lval y, const int *order, int n);
-lval cg_bits(cg *c, lval v, lty t);        /* bitcast, nothing where the type is t */
+lval cg_bits(cg *c, lval v, lty t); /* bitcast, nothing where the type is t */
 lval cg_sel(cg *c, lval cond, lval x, lval y);
 lval cg_icmp(cg *c, LLVMIntPredicate p, lval x, lval y);
 lval cg_fcmp(cg *c, LLVMRealPredicate p, lval x, lval y);
@@ -92,13 +92,13 @@ lblock cg_block(cg *c, const char *name);
 void cg_at(cg *c, lblock b);
 lblock cg_here(cg *c);
 void cg_attr(cg *c, lval fn, const char *name, const char *value); /* value NULL: an enum attribute */
-void cg_fn_attrs(cg *c, lval fn);          /* target-cpu, target-features, nounwind and such */
-lval cg_text(cg *c, str s);                /* address of a private NUL-terminated string */
-bool cg_has(const cg *c, const char *feature); /* "+avx512f" among the features */
+void cg_fn_attrs(cg *c, lval fn);                                  /* target-cpu, target-features, nounwind and such */
+lval cg_text(cg *c, str s);                                        /* address of a private NUL-terminated string */
+bool cg_has(const cg *c, const char *feature);                     /* "+avx512f" among the features */
 
 /* intrin.c: by id, resolved once a context; types are the overload types */
 lval cg_call(cg *c, cg_intrin id, const lty *types, uint32_t ntypes, const lval *args, uint32_t nargs);
-lval cg_call1(cg *c, cg_intrin id, lval x);                 /* overloaded on the type of x */
+lval cg_call1(cg *c, cg_intrin id, lval x); /* overloaded on the type of x */
 lval cg_call2(cg *c, cg_intrin id, lval x, lval y);
 lval cg_fma(cg *c, lval x, lval y, lval z);
 
@@ -111,8 +111,8 @@ typedef struct cg_elt_op {
 } cg_elt_op;
 lval cg_elt(cg *c, const cg_elt_op *e, const lval *in);
 lval cg_cast(cg *c, lval x, dtype from, dtype to, bool rtz, int lanes);
-lval cg_to_f32(cg *c, lval x, dtype from, int lanes);       /* f16, bf16, f32: exact */
-lval cg_from_f32(cg *c, lval x, dtype to, int lanes);       /* f16, bf16, f32: rounded once */
+lval cg_to_f32(cg *c, lval x, dtype from, int lanes); /* f16, bf16, f32: exact */
+lval cg_from_f32(cg *c, lval x, dtype to, int lanes); /* f16, bf16, f32: rounded once */
 
 /* math.c, math_trig.c: mathematics on f32 (vectors or scalars); f64 calls the C library a lane */
 lval cg_math(cg *c, ir_code code, lval x);

@@ -1,7 +1,7 @@
 /* context.c: the context's life, its types, constants and the small emission helpers.
  *
- * Nothing here knows of tiles. Vectors are fixed-length; a vector of one lane is its element, everywhere. Types without a
- * context in their constructor (constants of a given type) take the type, the rest take the context.
+ * Nothing here knows of tiles. Vectors are fixed-length; a vector of one lane is its element, everywhere. Types without
+ * a context in their constructor (constants of a given type) take the type, the rest take the context.
  */
 #include "backends/llvm/cg.h"
 
@@ -73,16 +73,35 @@ bool cg_has(const cg *c, const char *feature)
 lty cg_num(cg *c, dtype d)
 {
     switch (d) {
-    case DT_BOOL: return c->i1;
-    case DT_I8: case DT_U8: case DT_F8E4M3: case DT_F8E5M2: case DT_F8E4M3FNUZ: case DT_F8E5M2FNUZ: return c->i8;
-    case DT_I16: case DT_U16: case DT_BF16: return c->i16;
-    case DT_I32: case DT_U32: return c->i32;
-    case DT_I64: case DT_U64: return c->i64;
-    case DT_F16: return c->f16;
-    case DT_F32: return c->f32;
-    case DT_F64: return c->f64;
-    case DT_NONE: return c->ptr;
-    case DT_COUNT: break;
+    case DT_BOOL:
+        return c->i1;
+    case DT_I8:
+    case DT_U8:
+    case DT_F8E4M3:
+    case DT_F8E5M2:
+    case DT_F8E4M3FNUZ:
+    case DT_F8E5M2FNUZ:
+        return c->i8;
+    case DT_I16:
+    case DT_U16:
+    case DT_BF16:
+        return c->i16;
+    case DT_I32:
+    case DT_U32:
+        return c->i32;
+    case DT_I64:
+    case DT_U64:
+        return c->i64;
+    case DT_F16:
+        return c->f16;
+    case DT_F32:
+        return c->f32;
+    case DT_F64:
+        return c->f64;
+    case DT_NONE:
+        return c->ptr;
+    case DT_COUNT:
+        break;
     }
     bug("no LLVM type for element type %d", d);
 }
@@ -122,10 +141,14 @@ int cg_width(lty t)
 {
     lty e = elem_type(t);
     switch (LLVMGetTypeKind(e)) {
-    case LLVMIntegerTypeKind: return (int)LLVMGetIntTypeWidth(e);
-    case LLVMHalfTypeKind: return 16;
-    case LLVMFloatTypeKind: return 32;
-    default: return 64;
+    case LLVMIntegerTypeKind:
+        return (int)LLVMGetIntTypeWidth(e);
+    case LLVMHalfTypeKind:
+        return 16;
+    case LLVMFloatTypeKind:
+        return 32;
+    default:
+        return 64;
     }
 }
 

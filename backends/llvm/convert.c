@@ -1,28 +1,33 @@
 /* convert.c: number conversions (op cast), scalar or vector, without library calls.
  *
- * Every conversion to a float narrower than f32 starts from an f32 that rounding to odd made: the value truncated, its last
- * bit set when anything was lost. That f32 has enough digits that rounding it again gives what rounding the source once
- * would (f32 keeps two digits more than f16, bf16 and the 8-bit formats need).
+ * Every conversion to a float narrower than f32 starts from an f32 that rounding to odd made: the value truncated, its
+ * last bit set when anything was lost. That f32 has enough digits that rounding it again gives what rounding the source
+ * once would (f32 keeps two digits more than f16, bf16 and the 8-bit formats need).
  *
- * 8-bit floats: decoding shifts exponent and mantissa into place and multiplies by a power of two, which makes denormals
- * come out right; encoding rounds the bits of an f32 to nearest even, with the addition of a magic number for denormals.
+ * 8-bit floats: decoding shifts exponent and mantissa into place and multiplies by a power of two, which makes
+ * denormals come out right; encoding rounds the bits of an f32 to nearest even, with the addition of a magic number for
+ * denormals.
  */
 #include "backends/llvm/cg.h"
 
 typedef struct f8_format {
     int mant, bias;
-    uint32_t max;     /* greatest finite code */
-    uint32_t nan;     /* code of NaN */
+    uint32_t max; /* greatest finite code */
+    uint32_t nan; /* code of NaN */
     bool inf, fnuz;
 } f8_format;
 
 static f8_format f8_of(dtype d)
 {
     switch (d) {
-    case DT_F8E4M3: return (f8_format){3, 7, 0x7e, 0x7f, false, false};
-    case DT_F8E5M2: return (f8_format){2, 15, 0x7b, 0x7e, true, false};
-    case DT_F8E4M3FNUZ: return (f8_format){3, 8, 0x7f, 0x80, false, true};
-    default: return (f8_format){2, 16, 0x7f, 0x80, false, true};
+    case DT_F8E4M3:
+        return (f8_format){3, 7, 0x7e, 0x7f, false, false};
+    case DT_F8E5M2:
+        return (f8_format){2, 15, 0x7b, 0x7e, true, false};
+    case DT_F8E4M3FNUZ:
+        return (f8_format){3, 8, 0x7f, 0x80, false, true};
+    default:
+        return (f8_format){2, 16, 0x7f, 0x80, false, true};
     }
 }
 
@@ -60,7 +65,8 @@ static lval ext_f8(cg *c, lval x, dtype d, int lanes)
                    LLVMBuildOr(c->b, LLVMBuildShl(c->b, mag, cg_int(w, 21), ""), cg_int(w, 0x7f800000), ""), v);
     lval sign = LLVMBuildShl(c->b, LLVMBuildAnd(c->b, b, cg_int(w, 0x80), ""), cg_int(w, 24), "");
     v = LLVMBuildOr(c->b, v, sign, "");
-    lval is_nan = f.fnuz ? cg_icmp(c, LLVMIntEQ, b, cg_int(w, 0x80)) : cg_icmp(c, LLVMIntUGT, mag, cg_int(w, f.inf ? 0x7c : 0x7e));
+    lval is_nan = f.fnuz ? cg_icmp(c, LLVMIntEQ, b, cg_int(w, 0x80))
+                         : cg_icmp(c, LLVMIntUGT, mag, cg_int(w, f.inf ? 0x7c : 0x7e));
     return cg_bits(c, cg_sel(c, is_nan, cg_int(w, 0x7fc00000), v), t);
 }
 
@@ -72,7 +78,8 @@ static lval trunc_f8(cg *c, lval x, dtype d, int lanes)
     int drop = 23 - f.mant;
     lval odd = LLVMBuildAnd(c->b, LLVMBuildLShr(c->b, mag, cg_int(w, drop), ""), cg_int(w, 1), "");
     lval r = LLVMBuildAdd(c->b, mag, LLVMBuildAdd(c->b, odd, cg_int(w, (1 << (drop - 1)) - 1), ""), "");
-    lval normal = LLVMBuildSub(c->b, LLVMBuildLShr(c->b, r, cg_int(w, drop), ""), cg_int(w, (127 - f.bias) << f.mant), "");
+    lval normal =
+        LLVMBuildSub(c->b, LLVMBuildLShr(c->b, r, cg_int(w, drop), ""), cg_int(w, (127 - f.bias) << f.mant), "");
     int64_t magic = (int64_t)(127 + 1 - f.bias - f.mant + 23) << 23; /* 2^(1 - bias - mant + 23) */
     lval m = cg_int(w, magic);
     lval sum = LLVMBuildFAdd(c->b, cg_bits(c, mag, t), cg_bits(c, m, t), "");
@@ -145,7 +152,8 @@ static lval f32_toward_zero(cg *c, lval x, dtype to, int lanes)
     lty w = cg_as_int(c, LLVMTypeOf(near));
     lval r = step_down(c, cg_bits(c, near, w), magnitude(c, back), magnitude(c, x));
     if (dt_is_f8(to) && f8_of(to).fnuz) { /* the step from the least negative number is 0, not the code of NaN */
-        lval minus_zero = LLVMBuildAnd(c->b, cg_icmp(c, LLVMIntEQ, r, cg_int(w, -0x80)), cg_fcmp(c, LLVMRealORD, x, x), "");
+        lval minus_zero =
+            LLVMBuildAnd(c->b, cg_icmp(c, LLVMIntEQ, r, cg_int(w, -0x80)), cg_fcmp(c, LLVMRealORD, x, x), "");
         r = cg_sel(c, minus_zero, cg_int(w, 0), r);
     }
     return cg_bits(c, r, LLVMTypeOf(near));
@@ -163,8 +171,8 @@ static lval int_to_f32(cg *c, lval x, dtype from, bool odd, int lanes)
         lval rest = LLVMBuildAnd(c->b, x, cg_int(w, ~(int64_t)0xfff), "");
         lval sticky = LLVMBuildOr(c->b, rest, cg_sel(c, low, cg_int(w, 0x800), cg_int(w, 0)), "");
         lval lim = cg_int(w, (int64_t)1 << 52);
-        lval small = cg_icmp(c, LLVMIntULT, s ? LLVMBuildAdd(c->b, x, lim, "") : x,
-                             s ? cg_int(w, (int64_t)1 << 53) : lim);
+        lval small =
+            cg_icmp(c, LLVMIntULT, s ? LLVMBuildAdd(c->b, x, lim, "") : x, s ? cg_int(w, (int64_t)1 << 53) : lim);
         x = cg_sel(c, small, x, sticky);
     }
     lval f = s ? LLVMBuildSIToFP(c->b, x, d, "") : LLVMBuildUIToFP(c->b, x, d, "");

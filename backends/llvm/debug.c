@@ -1,5 +1,6 @@
-/* debug.c: line tables. Each op's source location becomes a DWARF line of the kernel's one subprogram; inlining shows as
- * the outermost call's line only where the op itself has none, so profilers and debuggers show lines of the .tile file.
+/* debug.c: line tables. Each op's source location becomes a DWARF line of the kernel's one subprogram; inlining shows
+ * as the outermost call's line only where the op itself has none, so profilers and debuggers show lines of the .tile
+ * file.
  */
 #include "backends/llvm/cg.h"
 

@@ -1,11 +1,10 @@
 /* elt.c: elementwise arithmetic of the tile IR as LLVM values, exactly as ops.def words it.
  *
- *   floats     f16 and bf16 are computed in f32 and rounded once (f32 has more than twice their digits, so that the result
- *              is the correctly rounded one); fma of them goes through f64 and round-to-odd
- *   integers   wrap; by 0 is 0 (as in the interpreter; the language leaves it open) and MIN / -1 a negation: nothing traps
- *   shifts     amounts are compared with the width first
- *   division   of vectors by values that aren't constant goes through floats wide enough to be exact, where there are any:
- *              the chips have no vector integer division
+ *   floats     f16 and bf16 are computed in f32 and rounded once (f32 has more than twice their digits, so that the
+ * result is the correctly rounded one); fma of them goes through f64 and round-to-odd integers   wrap; by 0 is 0 (as in
+ * the interpreter; the language leaves it open) and MIN / -1 a negation: nothing traps shifts     amounts are compared
+ * with the width first division   of vectors by values that aren't constant goes through floats wide enough to be
+ * exact, where there are any: the chips have no vector integer division
  */
 #include "backends/llvm/cg.h"
 
@@ -80,7 +79,8 @@ static lval shift(cg *c, const cg_elt_op *e, lval x, lval n)
 
 static lval compare(cg *c, const cg_elt_op *e, lval x, lval y)
 {
-    static const LLVMRealPredicate real[] = {LLVMRealOEQ, LLVMRealUNE, LLVMRealOLT, LLVMRealOLE, LLVMRealOGT, LLVMRealOGE};
+    static const LLVMRealPredicate real[] = {LLVMRealOEQ, LLVMRealUNE, LLVMRealOLT,
+                                             LLVMRealOLE, LLVMRealOGT, LLVMRealOGE};
     static const LLVMIntPredicate sint[] = {LLVMIntEQ, LLVMIntNE, LLVMIntSLT, LLVMIntSLE, LLVMIntSGT, LLVMIntSGE};
     static const LLVMIntPredicate uint[] = {LLVMIntEQ, LLVMIntNE, LLVMIntULT, LLVMIntULE, LLVMIntUGT, LLVMIntUGE};
     int i = (int)e->code - (int)IR_OP_eq;
@@ -92,48 +92,92 @@ static lval compare(cg *c, const cg_elt_op *e, lval x, lval y)
 static lval float_op(cg *c, const cg_elt_op *e, const lval *in)
 {
     switch (e->code) {
-    case IR_OP_add: return LLVMBuildFAdd(c->b, in[0], in[1], "");
-    case IR_OP_sub: return LLVMBuildFSub(c->b, in[0], in[1], "");
-    case IR_OP_mul: return LLVMBuildFMul(c->b, in[0], in[1], "");
-    case IR_OP_div: return LLVMBuildFDiv(c->b, in[0], in[1], "");
-    case IR_OP_min: case IR_OP_max: return min_max(c, e, in[0], in[1]);
-    case IR_OP_fma: return cg_fma(c, in[0], in[1], in[2]);
-    case IR_OP_sqrt: return cg_call1(c, CGI_sqrt, in[0]);
-    case IR_OP_floor: return cg_call1(c, CGI_floor, in[0]);
-    case IR_OP_ceil: return cg_call1(c, CGI_ceil, in[0]);
-    case IR_OP_neg: return LLVMBuildFNeg(c->b, in[0], "");
-    case IR_OP_abs: return cg_call1(c, CGI_fabs, in[0]);
-    default: return cg_math(c, e->code, in[0]);
+    case IR_OP_add:
+        return LLVMBuildFAdd(c->b, in[0], in[1], "");
+    case IR_OP_sub:
+        return LLVMBuildFSub(c->b, in[0], in[1], "");
+    case IR_OP_mul:
+        return LLVMBuildFMul(c->b, in[0], in[1], "");
+    case IR_OP_div:
+        return LLVMBuildFDiv(c->b, in[0], in[1], "");
+    case IR_OP_min:
+    case IR_OP_max:
+        return min_max(c, e, in[0], in[1]);
+    case IR_OP_fma:
+        return cg_fma(c, in[0], in[1], in[2]);
+    case IR_OP_sqrt:
+        return cg_call1(c, CGI_sqrt, in[0]);
+    case IR_OP_floor:
+        return cg_call1(c, CGI_floor, in[0]);
+    case IR_OP_ceil:
+        return cg_call1(c, CGI_ceil, in[0]);
+    case IR_OP_neg:
+        return LLVMBuildFNeg(c->b, in[0], "");
+    case IR_OP_abs:
+        return cg_call1(c, CGI_fabs, in[0]);
+    default:
+        return cg_math(c, e->code, in[0]);
     }
 }
 
 static lval int_op(cg *c, const cg_elt_op *e, const lval *in)
 {
     switch (e->code) {
-    case IR_OP_add: return LLVMBuildAdd(c->b, in[0], in[1], "");
-    case IR_OP_sub: return LLVMBuildSub(c->b, in[0], in[1], "");
-    case IR_OP_mul: return LLVMBuildMul(c->b, in[0], in[1], "");
-    case IR_OP_div: return int_div(c, e, in[0], in[1]);
+    case IR_OP_add:
+        return LLVMBuildAdd(c->b, in[0], in[1], "");
+    case IR_OP_sub:
+        return LLVMBuildSub(c->b, in[0], in[1], "");
+    case IR_OP_mul:
+        return LLVMBuildMul(c->b, in[0], in[1], "");
+    case IR_OP_div:
+        return int_div(c, e, in[0], in[1]);
     case IR_OP_rem: {
         lval q = int_div(c, e, in[0], in[1]);
         lval r = LLVMBuildSub(c->b, in[0], LLVMBuildMul(c->b, q, in[1], ""), "");
         lval zero = cg_int(LLVMTypeOf(r), 0);
         return cg_sel(c, cg_icmp(c, LLVMIntEQ, in[1], zero), zero, r);
     }
-    case IR_OP_min: case IR_OP_max: return min_max(c, e, in[0], in[1]);
-    case IR_OP_neg: return LLVMBuildNeg(c->b, in[0], "");
+    case IR_OP_min:
+    case IR_OP_max:
+        return min_max(c, e, in[0], in[1]);
+    case IR_OP_neg:
+        return LLVMBuildNeg(c->b, in[0], "");
     case IR_OP_abs: {
         lval n = LLVMBuildNeg(c->b, in[0], "");
         return dt_is_signed(e->from) ? cg_call2(c, CGI_smax, in[0], n) : in[0];
     }
-    case IR_OP_mulhi: return mul_high(c, e, in[0], in[1]);
-    case IR_OP_and: return LLVMBuildAnd(c->b, in[0], in[1], "");
-    case IR_OP_or: return LLVMBuildOr(c->b, in[0], in[1], "");
-    case IR_OP_xor: return LLVMBuildXor(c->b, in[0], in[1], "");
-    case IR_OP_not: return LLVMBuildNot(c->b, in[0], "");
-    case IR_OP_shl: case IR_OP_shr: return shift(c, e, in[0], in[1]);
-    default: bug("op '%s' on integers", ir_ops[e->code].name);
+    case IR_OP_mulhi:
+        return mul_high(c, e, in[0], in[1]);
+    case IR_OP_and:
+        return LLVMBuildAnd(c->b, in[0], in[1], "");
+    case IR_OP_or:
+        return LLVMBuildOr(c->b, in[0], in[1], "");
+    case IR_OP_xor:
+        return LLVMBuildXor(c->b, in[0], in[1], "");
+    case IR_OP_not:
+        return LLVMBuildNot(c->b, in[0], "");
+    case IR_OP_shl:
+    case IR_OP_shr:
+        return shift(c, e, in[0], in[1]);
+    default:
+        bug("op '%s' on integers", ir_ops[e->code].name);
     }
+}
+
+/* x * y + z in f64, where the product is exact, rounded to odd: rounding that again to a narrow float rounds once */
+static lval fma_to_odd(cg *c, const lval *w)
+{
+    lty t = LLVMTypeOf(w[0]), bits = cg_as_int(c, t);
+    lval p = LLVMBuildFMul(c->b, w[0], w[1], ""), s = LLVMBuildFAdd(c->b, p, w[2], "");
+    lval part = LLVMBuildFSub(c->b, s, p, ""); /* the error of the sum, exactly (Knuth) */
+    lval ep = LLVMBuildFSub(c->b, p, LLVMBuildFSub(c->b, s, part, ""), "");
+    lval e = LLVMBuildFAdd(c->b, ep, LLVMBuildFSub(c->b, w[2], part, ""), "");
+    lval sb = cg_bits(c, s, bits), eb = cg_bits(c, e, bits), one = cg_int(bits, 1);
+    lval apart = cg_icmp(c, LLVMIntSLT, LLVMBuildXor(c->b, sb, eb, ""), cg_int(bits, 0));
+    lval even = cg_icmp(c, LLVMIntEQ, LLVMBuildAnd(c->b, sb, one, ""), cg_int(bits, 0));
+    lval move = LLVMBuildAnd(c->b, even, cg_fcmp(c, LLVMRealONE, e, cg_real(t, 0)), "");
+    lval to = LLVMBuildAdd(c->b, sb, cg_sel(c, apart, cg_int(bits, -1), one), "");
+    return cg_bits(c, cg_sel(c, move, to, sb), t);
 }
 
 static lval small_float_op(cg *c, const cg_elt_op *e, const lval *in)
@@ -154,7 +198,8 @@ static lval small_float_op(cg *c, const cg_elt_op *e, const lval *in)
     f.from = f.to = wide;
     if (e->code >= IR_OP_eq && e->code <= IR_OP_ge)
         return compare(c, &f, w[0], w[1]);
-    return cg_cast(c, float_op(c, &f, w), wide, e->to, false, e->lanes);
+    lval r = e->code == IR_OP_fma ? fma_to_odd(c, w) : float_op(c, &f, w);
+    return cg_cast(c, r, wide, e->to, false, e->lanes);
 }
 
 static lval bit_cast(cg *c, const cg_elt_op *e, lval x)
@@ -182,12 +227,18 @@ static lval pointer_cast(cg *c, const cg_elt_op *e, lval x)
 lval cg_elt(cg *c, const cg_elt_op *e, const lval *in)
 {
     switch (e->code) {
-    case IR_OP_select: return cg_sel(c, in[0], in[1], in[2]);
-    case IR_OP_cast: return cg_cast(c, in[0], e->from, e->to, e->rtz, e->lanes);
-    case IR_OP_bitcast: return bit_cast(c, e, in[0]);
-    case IR_OP_ptr_cast: return pointer_cast(c, e, in[0]);
-    case IR_OP_hint: return in[0];
-    default: break;
+    case IR_OP_select:
+        return cg_sel(c, in[0], in[1], in[2]);
+    case IR_OP_cast:
+        return cg_cast(c, in[0], e->from, e->to, e->rtz, e->lanes);
+    case IR_OP_bitcast:
+        return bit_cast(c, e, in[0]);
+    case IR_OP_ptr_cast:
+        return pointer_cast(c, e, in[0]);
+    case IR_OP_hint:
+        return in[0];
+    default:
+        break;
     }
     if (is_small_float(e->from))
         return small_float_op(c, e, in);

@@ -1,9 +1,9 @@
 /* error.c: what LLVM reports, as text.
  *
  * Two channels: the context's diagnostic handler (bad inline asm, resource limits; emission still claims success), and
- * the process-wide fatal error handler, after which LLVM would end the process. The second is caught with longjmp to the
- * innermost cg_protect of the thread; that is why one variable of this file is mutable, and thread-local: the handler gets
- * no context of ours.
+ * the process-wide fatal error handler, after which LLVM would end the process. The second is caught with longjmp to
+ * the innermost cg_protect of the thread; that is why one variable of this file is mutable, and thread-local: the
+ * handler gets no context of ours.
  */
 #include "backends/llvm/cg.h"
 

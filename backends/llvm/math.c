@@ -1,15 +1,14 @@
 /* math.c: exp, exp2, log, log2, tanh, erf, rsqrt on f32 as polynomials in LLVM IR, for any number of lanes.
  *
- * Coefficients are our own fits: minimax to within a few per cent, in the relative error of the result, found by iterated
- * weighted least squares in double precision; the comment beside each gives that error. Every function covers all of f32:
- * NaN, infinities, denormal arguments and denormal results. Errors measured over all 2^32 arguments: docs/math.md, by
- * tests/unit/test_cpu_math.c.
+ * Coefficients are our own fits: minimax to within a few per cent, in the relative error of the result, found by
+ * iterated weighted least squares in double precision; the comment beside each gives that error. Every function covers
+ * all of f32: NaN, infinities, denormal arguments and denormal results. Errors measured over all 2^32 arguments:
+ * docs/math.md, by tests/unit/test_cpu_math.c.
  *
- *   exp    x = n ln2 + r, |r| <= ln2 / 2;  e^r = 1 + r + r^2 P(r);  scaled by 2^n in two steps, so that a denormal result
- *          is rounded once (one vscalefps where there is AVX-512)
- *   log    x = m 2^e, m in [sqrt(1/2), sqrt 2), f = m - 1;  log m = f - f^2 / 2 + f^3 P(f)
- *   tanh   |x| < 0.6: x + x^3 P(x^2);  else 1 - 2 / (e^2|x| + 1)
- *   erf    |x| < 1: x + x P(x^2);  else 1 - exp(-P(|x|))
+ *   exp    x = n ln2 + r, |r| <= ln2 / 2;  e^r = 1 + r + r^2 P(r);  scaled by 2^n in two steps, so that a denormal
+ * result is rounded once (one vscalefps where there is AVX-512) log    x = m 2^e, m in [sqrt(1/2), sqrt 2), f = m - 1;
+ * log m = f - f^2 / 2 + f^3 P(f) tanh   |x| < 0.6: x + x^3 P(x^2);  else 1 - 2 / (e^2|x| + 1) erf    |x| < 1: x + x
+ * P(x^2);  else 1 - exp(-P(|x|))
  *
  * f64 goes to the C library, a lane at a time.
  */
@@ -51,8 +50,8 @@ static lval scale(cg *c, lval p, lval n)
 {
     lty t = LLVMTypeOf(p), w = cg_as_int(c, t);
     if (c->scalef && cg_lanes(p) == 16)
-        return cg_call(c, CGI_scalef_512, NULL, 0,
-                       (lval[]){p, n, p, LLVMConstInt(c->i16, 0xffff, false), cg_i32(c, 4)}, 5);
+        return cg_call(c, CGI_scalef_512, NULL, 0, (lval[]){p, n, p, LLVMConstInt(c->i16, 0xffff, false), cg_i32(c, 4)},
+                       5);
     lval finite = cg_sel(c, cg_fcmp(c, LLVMRealUNO, n, n), cg_real(t, 0), n);
     lval i = LLVMBuildFPToSI(c->b, finite, w, "");
     lval half = LLVMBuildAShr(c->b, i, cg_int(w, 1), "");
@@ -82,7 +81,7 @@ static lval math_exp(cg *c, lval x)
 static lval math_exp2(cg *c, lval x)
 {
     static const double Q[] = {0.00015353152613302654, 0.0013399133023123992, 0.0096184398566205014,
-                               0.05550331852580126, 0.24022647879933051, 0.69314720311633815}; /* 2^-28.9 */
+                               0.05550331852580126,    0.24022647879933051,   0.69314720311633815}; /* 2^-28.9 */
     x = clamp(c, x, -151, 129);
     lval n = cg_call1(c, CGI_roundeven, x);
     lval r = LLVMBuildFSub(c->b, x, n, "");
@@ -96,9 +95,9 @@ typedef struct log_parts {
 
 static log_parts log_split(cg *c, lval x)
 {
-    static const double P[] = {0.067466013339032169, -0.11675641306638422, 0.11888174597368856, -0.12405591416461881,
-                               0.14219550908259726,  -0.16667995667137073, 0.20002118732204047, -0.25000009603653456,
-                               0.33333312602802784}; /* 2^-30.3 */
+    static const double P[] = {0.067466013339032169, -0.11675641306638422, 0.11888174597368856,
+                               -0.12405591416461881, 0.14219550908259726,  -0.16667995667137073,
+                               0.20002118732204047,  -0.25000009603653456, 0.33333312602802784}; /* 2^-30.3 */
     lty t = LLVMTypeOf(x), w = cg_as_int(c, t);
     lval tiny = cg_fcmp(c, LLVMRealOLT, x, cg_real(t, 0x1p-126));
     x = cg_sel(c, tiny, mul(c, x, cg_real(t, 0x1p23)), x);
@@ -168,11 +167,11 @@ static lval math_tanh(cg *c, lval x)
 lval cg_erf(cg *c, lval x)
 {
     static const double P[] = {7.853857545499221e-05, -0.00080101924712794315, 0.0051883275542576046,
-                               -0.026853811865987176, 0.11283585146952355, -0.37612625824085671,
+                               -0.026853811865987176, 0.11283585146952355,     -0.37612625824085671,
                                0.12837916572668862}; /* 2^-29.6 */
     static const double Q[] = {2.1697707049860323e-05, -0.00044147374828728165, 0.0042052901612624413,
-                               -0.025210354193745, 0.10842212214544847, 0.63321637619220239, 1.1295803217355271,
-                               -0.00018846995469508007}; /* 2^-35.4 */
+                               -0.025210354193745,     0.10842212214544847,     0.63321637619220239,
+                               1.1295803217355271,     -0.00018846995469508007}; /* 2^-35.4 */
     lty t = LLVMTypeOf(x);
     lval a = cg_call1(c, CGI_fabs, x), z = mul(c, x, x);
     lval small = cg_fma(c, x, cg_math_poly(c, z, P, COUNTOF(P)), x);
@@ -210,15 +209,25 @@ lval cg_math(cg *c, ir_code code, lval x)
 {
     bool wide = cg_elem_of(x) == c->f64;
     switch (code) {
-    case IR_OP_exp: return wide ? library(c, "exp", x) : math_exp(c, x);
-    case IR_OP_exp2: return wide ? library(c, "exp2", x) : math_exp2(c, x);
-    case IR_OP_log: return wide ? library(c, "log", x) : math_log(c, x);
-    case IR_OP_log2: return wide ? library(c, "log2", x) : math_log2(c, x);
-    case IR_OP_tanh: return wide ? library(c, "tanh", x) : math_tanh(c, x);
-    case IR_OP_erf: return wide ? library(c, "erf", x) : cg_erf(c, x);
-    case IR_OP_sin: return wide ? library(c, "sin", x) : cg_sincos(c, x, false);
-    case IR_OP_cos: return wide ? library(c, "cos", x) : cg_sincos(c, x, true);
-    case IR_OP_rsqrt: return math_rsqrt(c, x);
-    default: bug("op '%s' is not mathematics on floats", ir_ops[code].name);
+    case IR_OP_exp:
+        return wide ? library(c, "exp", x) : math_exp(c, x);
+    case IR_OP_exp2:
+        return wide ? library(c, "exp2", x) : math_exp2(c, x);
+    case IR_OP_log:
+        return wide ? library(c, "log", x) : math_log(c, x);
+    case IR_OP_log2:
+        return wide ? library(c, "log2", x) : math_log2(c, x);
+    case IR_OP_tanh:
+        return wide ? library(c, "tanh", x) : math_tanh(c, x);
+    case IR_OP_erf:
+        return wide ? library(c, "erf", x) : cg_erf(c, x);
+    case IR_OP_sin:
+        return wide ? library(c, "sin", x) : cg_sincos(c, x, false);
+    case IR_OP_cos:
+        return wide ? library(c, "cos", x) : cg_sincos(c, x, true);
+    case IR_OP_rsqrt:
+        return math_rsqrt(c, x);
+    default:
+        bug("op '%s' is not mathematics on floats", ir_ops[code].name);
     }
 }

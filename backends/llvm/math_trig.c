@@ -2,10 +2,10 @@
  *
  *   x = n pi/2 + r, |r| <= pi/4;  n's low two bits choose sin r, cos r, -sin r, -cos r
  *
- * Below 2^14 in magnitude r comes from pi/2 in three f32 parts by fma: the first step is exact, as n times the first part
- * and x are both multiples of 2^-23. Beyond (a branch taken only when some lane needs it) the 24-bit mantissa is multiplied
- * by 96 bits of 2/pi that start where the product's bits stop being multiples of 4 (Payne and Hanek's method): the top two
- * bits of the product are n, the next 62 the fraction.
+ * Below 2^14 in magnitude r comes from pi/2 in three f32 parts by fma: the first step is exact, as n times the first
+ * part and x are both multiples of 2^-23. Beyond (a branch taken only when some lane needs it) the 24-bit mantissa is
+ * multiplied by 96 bits of 2/pi that start where the product's bits stop being multiples of 4 (Payne and Hanek's
+ * method): the top two bits of the product are n, the next 62 the fraction.
  *
  *   2/pi   0 . a2f9836e 4e441529 fc2757d1 f534ddc0 db629599 3c439041 fe5163ab ...
  *                   |<- 96 bits from bit exponent - 2 ->|
@@ -33,7 +33,8 @@ static reduced reduce_few(cg *c, lval x)
 
 static lval table(cg *c)
 {
-    static const uint32_t bits[] = {0, 0xa2f9836e, 0x4e441529, 0xfc2757d1, 0xf534ddc0, 0xdb629599, 0x3c439041, 0xfe5163ab};
+    static const uint32_t bits[] = {0,          0xa2f9836e, 0x4e441529, 0xfc2757d1,
+                                    0xf534ddc0, 0xdb629599, 0x3c439041, 0xfe5163ab};
     lval g = LLVMGetNamedGlobal(c->mod, "two_over_pi");
     if (g)
         return g;

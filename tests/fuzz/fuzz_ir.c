@@ -1,8 +1,9 @@
 /* fuzz_ir.c: libFuzzer on the IR (built with clang's -fsanitize=fuzzer,address,undefined).
  *
- * Input that starts with a printable byte is IR text: read, and where it is accepted, printed, read again and compared; then
- * its passes are run and verified, and the interpreter looks at it with bounds and a budget. All other input is bytes for
- * ir_gen.h: a kernel that must verify, come back from its text, and compute the same after the pipeline as before it.
+ * Input that starts with a printable byte is IR text: read, and where it is accepted, printed, read again and compared;
+ * then its passes are run and verified, and the interpreter looks at it with bounds and a budget. All other input is
+ * bytes for ir_gen.h: a kernel that must verify, come back from its text, and compute the same after the pipeline as
+ * before it.
  *
  * Corpus: tests/fuzz/corpus/ir, tests/ir; dictionary: tests/fuzz/ir.dict.
  */

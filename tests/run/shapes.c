@@ -1,4 +1,4 @@
-/* shapes.c: shape classes (one, odd, prime, one past a block, not a power of two, two and three dimensions). */
+/* shapes.c: shape classes (one, odd, prime, one past a block, whole blocks, not a power of two, 2-D and 3-D). */
 #include "tests/run/shapes.h"
 
 const shape_class shape_classes[] = {
@@ -6,6 +6,7 @@ const shape_class shape_classes[] = {
     {"odd", 1, {9}, 25},
     {"prime", 1, {127}, 509},
     {"past a block", 1, {64}, 65},
+    {"whole blocks", 1, {256}, 1024},
     {"not a power of two", 1, {100}, 300},
     {"2-D", 2, {3, 33}, 190},
     {"3-D", 3, {2, 3, 17}, 203},

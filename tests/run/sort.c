@@ -180,7 +180,7 @@ void run_sorts(void)
         topk_case(dt, 3, 33, 33, PAT_SMALL); /* many equals */
         topk_case(dt, 4, 100, 1, PAT_EDGE);
         map_case(dt, &shape_classes[1]);
-        map_case(dt, &shape_classes[6]);
+        map_case(dt, &shape_classes[shape_class_count - 1]);
     }
     FOR_DTYPES(dt)
         for (int axis = 0; axis < 2; axis++) {

@@ -3,7 +3,7 @@
  *
  *   // fact: n one            // fact: n div=16      // fact: n value=5      // fact: n range=0..1023
  *   // fact: p align=16       // fact: q same=p      // fact: t stride_one   facts of a launch for pass specialise
- *   // run: KERNEL ARG=VALUE ..    the interpreter gives the same bits before and after
+ *   // run: KERNEL ARG=VALUE ..    one program in the interpreter gives the same bits before and after
  */
 #include "tests/runner/runner.h"
 
@@ -83,7 +83,7 @@ static const spec_fact *read_facts(test *t, const ir_module *m, str input)
 
 static bool run_text(test *t, str args, str text, rt_session **out, tile_device *dev)
 {
-    rt_session_request q = {.path = S("pass.tir"), .text = str_cstr(t->a, text)};
+    rt_session_request q = {.path = S("pass.tir"), .text = str_cstr(t->a, text), .has_grid = true, .grid = {1, 1, 1}};
     VEC(str) list = {0};
     tile_error err;
     q.kernel = text_word(&args);

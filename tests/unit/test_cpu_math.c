@@ -1,8 +1,9 @@
 /* test_cpu_math.c: the error of the CPU's vector mathematics on f32, against the C library's double precision.
  *
- * A kernel of IR text applies one op to 4096 numbers; it is compiled once for an op and run over bit patterns: a sample of
- * one in 1021 (a prime: no pattern of low bits is missed) as a test, or with `--exhaustive` all 2^32, which prints the
- * table of docs/math.md. NaN, infinities, zeros and denormals are among the patterns; the sign of zero results counts.
+ * A kernel of IR text applies one op to 4096 numbers; it is compiled once for an op and run over bit patterns: a sample
+ * of one in 1021 (a prime: no pattern of low bits is missed) as a test, or with `--exhaustive` all 2^32, which prints
+ * the table of docs/math.md. NaN, infinities, zeros and denormals are among the patterns; the sign of zero results
+ * counts.
  */
 #include "backends/backend.h"
 #include "base/base.h"
@@ -27,8 +28,8 @@ static double rsqrt_ref(double x)
 }
 
 static const op_case cases[] = {
-    {"exp", exp, 1.1}, {"exp2", exp2, 1.0}, {"log", log, 1.0}, {"log2", log2, 2.5}, {"tanh", tanh, 1.5},
-    {"erf", erf, 1.5}, {"sin", sin, 1.5}, {"cos", cos, 1.5}, {"rsqrt", rsqrt_ref, 1.5},
+    {"exp", exp, 1.1}, {"exp2", exp2, 1.0}, {"log", log, 1.0}, {"log2", log2, 2.5},       {"tanh", tanh, 1.5},
+    {"erf", erf, 1.5}, {"sin", sin, 1.5},   {"cos", cos, 1.5}, {"rsqrt", rsqrt_ref, 1.5},
 };
 
 static const char text[] = "tile-ir 1 stage=tir target=any\n"

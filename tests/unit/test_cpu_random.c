@@ -1,5 +1,5 @@
-/* test_cpu_random.c: random kernels (ir_gen.h) compute in compiled CPU code what they compute in the interpreter, bit for
- * bit: nearly as built, and after the back end's own passes. `test_cpu_random FIRST COUNT` runs other seeds and
+/* test_cpu_random.c: random kernels (ir_gen.h) compute in compiled CPU code what they compute in the interpreter, bit
+ * for bit: nearly as built, and after the back end's own passes. `test_cpu_random FIRST COUNT` runs other seeds and
  * prints the failures.
  */
 #include "backends/backend.h"
@@ -30,7 +30,8 @@ static const char *messages(arena *a, diags *d)
     return str_cstr(a, sb_str(&b));
 }
 
-static void ignore_print(abi_host *h, const char *text, const int64_t pid[3], int dt, int64_t n, const void *data, int hex)
+static void ignore_print(abi_host *h, const char *text, const int64_t pid[3], int dt, int64_t n, const void *data,
+                         int hex)
 {
     (void)h, (void)text, (void)pid, (void)dt, (void)n, (void)data, (void)hex;
 }
@@ -54,7 +55,8 @@ static const char *run_compiled(arena *a, cpu_jit *j, const ir_module *m, gen_me
         mem->floats[i] = 0x3f000000u + (uint32_t)i * 65537u;
     }
     abi_host host = {.print = ignore_print, .fault = ignore_fault};
-    abi_thread t = {.host = &host, .buffer = arena_alloc(a, (size_t)k.buffer_bytes + 64, 64), .buffer_bytes = k.buffer_bytes};
+    abi_thread t = {
+        .host = &host, .buffer = arena_alloc(a, (size_t)k.buffer_bytes + 64, 64), .buffer_bytes = k.buffer_bytes};
     memset(t.buffer, 0xa5, (size_t)k.buffer_bytes);
     uint64_t args[] = {2, 1, 1, (uint64_t)(uintptr_t)mem->ints, (uint64_t)(uintptr_t)mem->floats, 5, 3, 0x40490fdb};
     k.entry(args, 0, 2, &t);

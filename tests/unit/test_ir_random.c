@@ -1,7 +1,8 @@
-/* test_ir_random.c: random kernels (ir_gen.h) compute the same before and after each pass, and after the whole pipeline.
+/* test_ir_random.c: random kernels (ir_gen.h) compute the same before and after each pass, and after the whole
+ * pipeline.
  *
- * The interpreter is the oracle. A failure names the pass and the seed, and shows the kernel; fuzz_ir.c does the same from
- * bytes that libFuzzer chooses. Each kernel also has to come back from its text.
+ * The interpreter is the oracle. A failure names the pass and the seed, and shows the kernel; fuzz_ir.c does the same
+ * from bytes that libFuzzer chooses. Each kernel also has to come back from its text.
  */
 #include "compiler/pass.h"
 #include "tests/ir_equal.h"
@@ -58,7 +59,8 @@ static void round_trips(arena *a, const ir_module *m, int seed)
 }
 
 /* the kernel of this seed through these passes */
-static void check_passes(const uint8_t *bytes, int seed, const pass_id *ids, uint32_t n, const char *name, const gen_memory_image *want)
+static void check_passes(const uint8_t *bytes, int seed, const pass_id *ids, uint32_t n, const char *name,
+                         const gen_memory_image *want)
 {
     arena a;
     diags d;
@@ -123,7 +125,7 @@ int main(void)
 {
     Suite *s = suite_create("ir_random");
     TCase *c = tcase_create("all");
-    tcase_set_timeout(c, 300);
+    tcase_set_timeout(c, 1200);
     tcase_add_loop_test(c, each_pass, PASS_NONE + 1, PASS_COUNT);
     tcase_add_test(c, pipeline);
     suite_add_tcase(s, c);

@@ -1,8 +1,8 @@
 /* test_read.c: IR text: read(print(f)) = f, on files that hold every op and attribute, and on what the builder makes.
  *
- * Files of tests/ir stand there as the printer writes them (behind their first line), so printing must give them back byte
- * for byte; reading that again must give an equal module (tests/ir_equal.h). Wrong text is tested in test_verify.c, but for
- * what no file shows well: hostile sizes, and texts cut off or damaged at every byte.
+ * Files of tests/ir stand there as the printer writes them (behind their first line), so printing must give them back
+ * byte for byte; reading that again must give an equal module (tests/ir_equal.h). Wrong text is tested in
+ * test_verify.c, but for what no file shows well: hostile sizes, and texts cut off or damaged at every byte.
  */
 #include "tests/ir_equal.h"
 
@@ -151,7 +151,8 @@ START_TEST(built)
     memcpy(in, (ir_val[]){x, k, k, x}, sizeof in);
     ir_type t = ir_vtype(f, x);
     b.loc = ir_loc_make(m, S("a.tile"), 1, 2, (ir_loc){0});
-    ir_emit(&b, &(ir_desc){.code = IR_OP_for, .in = in, .nin = 4, .types = &t, .nout = 1, .regions = &r, .nregions = 1}, &out);
+    ir_emit(&b, &(ir_desc){.code = IR_OP_for, .in = in, .nin = 4, .types = &t, .nout = 1, .regions = &r, .nregions = 1},
+            &out);
     vec_push(&a, &f->results, t);
     ir_return(&b, &out, 1);
     ir_module_add(m, f);
@@ -218,18 +219,29 @@ static const char *literal(arena *a, const char *value, const char *type)
 
 START_TEST(literals)
 {
-    static const struct { const char *in, *type, *out; } cases[] = {
-        {"0.5", "f32", "0x1p-1"},          {"1", "f32", "0x1p+0"},
-        {"-2.5e-1", "f16", "-0x1p-2"},     {"1e22", "f64", "0x1.0f0cf064dd592p+73"},
-        {"0.1", "f64", "0x1.999999999999ap-4"}, {"0.1", "f32", "0x1.99999ap-4"},
-        {"0x10p-4", "f32", "0x1p+0"},      {"0X1.8p1", "f32", NULL},
-        {"0x1.8P1", "f32", "0x1.8p+1"},    {"nan", "f32", "nan:0x7fc00000"},
+    static const struct {
+        const char *in, *type, *out;
+    } cases[] = {
+        {"0.5", "f32", "0x1p-1"},
+        {"1", "f32", "0x1p+0"},
+        {"-2.5e-1", "f16", "-0x1p-2"},
+        {"1e22", "f64", "0x1.0f0cf064dd592p+73"},
+        {"0.1", "f64", "0x1.999999999999ap-4"},
+        {"0.1", "f32", "0x1.99999ap-4"},
+        {"0x10p-4", "f32", "0x1p+0"},
+        {"0X1.8p1", "f32", NULL},
+        {"0x1.8P1", "f32", "0x1.8p+1"},
+        {"nan", "f32", "nan:0x7fc00000"},
         {"0x1p-1074", "f64", "0x0.0000000000001p-1022"},
         {"0x1p-1050", "f64", "0x0.0000001p-1022"},
-        {"-0.0", "f64", "-0x0p+0"},        {"0x0p+99999999999", "f64", "0x0p+0"},
-        {"-inf", "f8e5m2", "-inf"},        {"448", "f8e4m3", "0x1.cp+8"},
-        {"0x7f", "i8", "127"},             {"-0", "u8", "0"},
-        {"-0x80", "i8", "-128"},           {"0xffffffffffffffff", "u64", "18446744073709551615"},
+        {"-0.0", "f64", "-0x0p+0"},
+        {"0x0p+99999999999", "f64", "0x0p+0"},
+        {"-inf", "f8e5m2", "-inf"},
+        {"448", "f8e4m3", "0x1.cp+8"},
+        {"0x7f", "i8", "127"},
+        {"-0", "u8", "0"},
+        {"-0x80", "i8", "-128"},
+        {"0xffffffffffffffff", "u64", "18446744073709551615"},
     };
     arena a;
     arena_init(&a, 0);
@@ -243,7 +255,8 @@ END_TEST
 /* every bit pattern of the 8- and 16-bit types comes back */
 START_TEST(bit_patterns)
 {
-    static const dtype types[] = {DT_I8, DT_U8, DT_F8E4M3, DT_F8E5M2, DT_F8E4M3FNUZ, DT_F8E5M2FNUZ, DT_F16, DT_BF16, DT_I16, DT_U16};
+    static const dtype types[] = {DT_I8,         DT_U8,  DT_F8E4M3, DT_F8E5M2, DT_F8E4M3FNUZ,
+                                  DT_F8E5M2FNUZ, DT_F16, DT_BF16,   DT_I16,    DT_U16};
     dtype dt = types[_i];
     arena a;
     const char *shown;
@@ -351,11 +364,22 @@ START_TEST(large)
     strbuf b;
     arena_init(&a, 0);
     /* a line of 10 MB of junk, of a name, of a string, of digits; brackets without end */
-    static const struct { const char *unit, *message; int n; } cases[] = {
-        {"\xfe", "unexpected byte 0xfe", 10000000}, {"a", "unknown op", 10000000},         {"\"", "without closing", 10000001},
-        {"9", "expected an op", 10000000},          {"{", "expected an op", 1000000},      {"(", "expected an op", 1000000},
-        {"%a ", "expected '='", 3000000},           {"%a,", "more than 4096 results", 100000}, {"}", "expected 'kernel'", 1000000},
-        {"yield\n", "", 200000},                    {"@", "expected a name after '@'", 1000000}, {"\0", "unexpected byte 0x00", 1000000},
+    static const struct {
+        const char *unit, *message;
+        int n;
+    } cases[] = {
+        {"\xfe", "unexpected byte 0xfe", 10000000},
+        {"a", "unknown op", 10000000},
+        {"\"", "without closing", 10000001},
+        {"9", "expected an op", 10000000},
+        {"{", "expected an op", 1000000},
+        {"(", "expected an op", 1000000},
+        {"%a ", "expected '='", 3000000},
+        {"%a,", "more than 4096 results", 100000},
+        {"}", "expected 'kernel'", 1000000},
+        {"yield\n", "", 200000},
+        {"@", "expected a name after '@'", 1000000},
+        {"\0", "unexpected byte 0x00", 1000000},
         {"const {bits = 1,", "unknown attribute", 100000},
     };
     for (size_t i = 0; i < COUNTOF(cases); i++) {
@@ -398,7 +422,8 @@ START_TEST(much)
     clock_t start = clock();
     strbuf b = head_and(&a, "");
     for (int n = 0; n < 50000; n++)
-        sb_putf(&b, "loc @%d = \"a\":%d:1\nfn @f%d(%%x: i32) {\n  %%0 = add %%x, %%x : i32 @%d\n  return\n}\n", n, n, n, n);
+        sb_putf(&b, "loc @%d = \"a\":%d:1\nfn @f%d(%%x: i32) {\n  %%0 = add %%x, %%x : i32 @%d\n  return\n}\n", n, n, n,
+                n);
     ck_assert(read_text(&a, sb_str(&b), NULL) != NULL);
     b = head_and(&a, "fn @f(%x: i32) {\n");
     for (int n = 0; n < 200000; n++)
@@ -415,7 +440,8 @@ START_TEST(much)
 }
 END_TEST
 
-/* every prefix, and every single damaged byte, of a text that has everything: no crash, and errors if and only if NULL */
+/* every prefix, and every single damaged byte, of a text that has everything: no crash, and errors if and only if NULL
+ */
 START_TEST(damaged)
 {
     static const char *const texts[] = {"tests/ir/control.tir", "tests/ir/program.tir", "tests/ir/consts.tir"};
@@ -513,7 +539,7 @@ int main(void)
 {
     Suite *s = suite_create("read");
     TCase *c = tcase_create("all");
-    tcase_set_timeout(c, 120);
+    tcase_set_timeout(c, 600);
     tcase_add_test(c, files);
     tcase_add_test(c, documentation);
     tcase_add_test(c, built);

@@ -4,8 +4,8 @@
  *
  *   // error: part of the message        or        // error@3-33: part of the message, at these columns
  *
- * and the diagnostics must be exactly these. What text can't express (wrong links, ids out of range, too deep nesting) is
- * built here and broken by hand; and so is the placing of messages about functions that no text stands behind.
+ * and the diagnostics must be exactly these. What text can't express (wrong links, ids out of range, too deep nesting)
+ * is built here and broken by hand; and so is the placing of messages about functions that no text stands behind.
  */
 #include "compiler/ir.h"
 
@@ -183,28 +183,94 @@ END_TEST
 /* what breaks a function that has %1 = add, then return; ops 1 and 2 */
 typedef void breaker(fixture *t);
 
-static void break_code(fixture *t) { t->f->ops.at[1].code = IR_CODE_COUNT; }
-static void break_nop(fixture *t) { t->f->ops.at[1].code = IR_NOP; }
-static void break_operand(fixture *t) { t->f->pool.at[t->f->ops.at[1].in] = 999; }
-static void break_no_operand(fixture *t) { t->f->pool.at[t->f->ops.at[1].in + 1] = 0; }
-static void break_later(fixture *t) { t->f->pool.at[t->f->ops.at[1].in] = ir_out(t->f, (ir_op){1}, 0).id; }
-static void break_result(fixture *t) { t->f->pool.at[t->f->ops.at[1].out] = t->x.id; }
-static void break_count(fixture *t) { t->f->ops.at[1].nin = 1; }
-static void break_prev(fixture *t) { t->f->ops.at[2].prev.id = 0; }
-static void break_parent(fixture *t) { t->f->ops.at[1].parent.id = 0; }
-static void break_cycle(fixture *t) { t->f->ops.at[2].next.id = 1; }
-static void break_last(fixture *t) { t->f->regions.at[t->f->body.id].last.id = 1; }
-static void break_next(fixture *t) { t->f->ops.at[2].next.id = 77; }
-static void break_type(fixture *t) { t->f->vals.at[2].type.id = 0; }
-static void break_body(fixture *t) { t->f->body.id = 0; }
-static void break_params(fixture *t) { t->f->params.n = 0; }
-static void break_param_type(fixture *t) { t->f->vals.at[t->x.id].type.id = 0; }
-static void break_param_place(fixture *t) { t->f->vals.at[t->x.id].index = 1; }
-static void break_flags(fixture *t) { t->f->params.at[0].flags = 1 << 20; }
-static void break_name(fixture *t) { t->f->name = S(""); }
-static void break_owner(fixture *t) { t->f->regions.at[t->f->body.id].owner.id = 1; }
-static void break_result_type(fixture *t) { vec_push(&t->a, &t->f->results, ((ir_type){0})); }
-static void break_twins(fixture *t) { vec_push(&t->a, &t->m->funcs, t->f); }
+static void break_code(fixture *t)
+{
+    t->f->ops.at[1].code = IR_CODE_COUNT;
+}
+static void break_nop(fixture *t)
+{
+    t->f->ops.at[1].code = IR_NOP;
+}
+static void break_operand(fixture *t)
+{
+    t->f->pool.at[t->f->ops.at[1].in] = 999;
+}
+static void break_no_operand(fixture *t)
+{
+    t->f->pool.at[t->f->ops.at[1].in + 1] = 0;
+}
+static void break_later(fixture *t)
+{
+    t->f->pool.at[t->f->ops.at[1].in] = ir_out(t->f, (ir_op){1}, 0).id;
+}
+static void break_result(fixture *t)
+{
+    t->f->pool.at[t->f->ops.at[1].out] = t->x.id;
+}
+static void break_count(fixture *t)
+{
+    t->f->ops.at[1].nin = 1;
+}
+static void break_prev(fixture *t)
+{
+    t->f->ops.at[2].prev.id = 0;
+}
+static void break_parent(fixture *t)
+{
+    t->f->ops.at[1].parent.id = 0;
+}
+static void break_cycle(fixture *t)
+{
+    t->f->ops.at[2].next.id = 1;
+}
+static void break_last(fixture *t)
+{
+    t->f->regions.at[t->f->body.id].last.id = 1;
+}
+static void break_next(fixture *t)
+{
+    t->f->ops.at[2].next.id = 77;
+}
+static void break_type(fixture *t)
+{
+    t->f->vals.at[2].type.id = 0;
+}
+static void break_body(fixture *t)
+{
+    t->f->body.id = 0;
+}
+static void break_params(fixture *t)
+{
+    t->f->params.n = 0;
+}
+static void break_param_type(fixture *t)
+{
+    t->f->vals.at[t->x.id].type.id = 0;
+}
+static void break_param_place(fixture *t)
+{
+    t->f->vals.at[t->x.id].index = 1;
+}
+static void break_flags(fixture *t)
+{
+    t->f->params.at[0].flags = 1 << 20;
+}
+static void break_name(fixture *t)
+{
+    t->f->name = S("");
+}
+static void break_owner(fixture *t)
+{
+    t->f->regions.at[t->f->body.id].owner.id = 1;
+}
+static void break_result_type(fixture *t)
+{
+    vec_push(&t->a, &t->f->results, ((ir_type){0}));
+}
+static void break_twins(fixture *t)
+{
+    vec_push(&t->a, &t->m->funcs, t->f);
+}
 
 static void break_tensor_rank(fixture *t)
 {
@@ -222,14 +288,29 @@ static ir_type_info *tile_param(fixture *t)
     return (ir_type_info *)(uintptr_t)ir_type_of(t->m, y);
 }
 
-static void break_tile_rank(fixture *t) { tile_param(t)->rank = 0; }
-static void break_tile_extent(fixture *t) { tile_param(t)->shape[1] = 0; }
-static void break_tile_count(fixture *t) { tile_param(t)->shape[1] = IR_MAX_ELEMS; }
-static void break_layout(fixture *t) { tile_param(t)->layout.id = 1; }
+static void break_tile_rank(fixture *t)
+{
+    tile_param(t)->rank = 0;
+}
+static void break_tile_extent(fixture *t)
+{
+    tile_param(t)->shape[1] = 0;
+}
+static void break_tile_count(fixture *t)
+{
+    tile_param(t)->shape[1] = IR_MAX_ELEMS;
+}
+static void break_layout(fixture *t)
+{
+    tile_param(t)->layout.id = 1;
+}
 
 START_TEST(broken)
 {
-    static const struct { breaker *how; const char *text; } cases[] = {
+    static const struct {
+        breaker *how;
+        const char *text;
+    } cases[] = {
         {break_code, "no known code"},
         {break_nop, "no known code 0"},
         {break_operand, "op 'add': operand 0 is no value"},
@@ -277,8 +358,12 @@ START_TEST(broken_attributes)
     ir_type y = ir_vtype(t->f, t->x);
     ir_attr_pair pairs[] = {{KEY_exact, one}, {KEY_exact, one}}, none = {KEY_NONE, one};
     ir_val in[] = {t->x, t->x}, out;
-    ir_emit(&t->b, &(ir_desc){.code = IR_OP_div, .in = in, .nin = 2, .types = &y, .nout = 1, .attrs = pairs, .nattr = 2}, &out);
-    ir_emit(&t->b, &(ir_desc){.code = IR_OP_div, .in = in, .nin = 2, .types = &y, .nout = 1, .attrs = &none, .nattr = 1}, &out);
+    ir_emit(&t->b,
+            &(ir_desc){.code = IR_OP_div, .in = in, .nin = 2, .types = &y, .nout = 1, .attrs = pairs, .nattr = 2},
+            &out);
+    ir_emit(&t->b,
+            &(ir_desc){.code = IR_OP_div, .in = in, .nin = 2, .types = &y, .nout = 1, .attrs = &none, .nattr = 1},
+            &out);
     ir_return(&t->b, NULL, 0);
     refused(t, "op 'div': attribute 'exact' is given twice");
     ck_assert(strstr(messages(t), "attribute 0 has no name") != NULL);
@@ -354,7 +439,9 @@ START_TEST(places)
     ck_assert(!ir_verify_func(t->f, &t->d));
     const char *all = messages(t);
     ck_assert(strstr(all, "k.tile:2:3: error: op 'mul': result 0 is 'f32', expected 'i64' like operand 0\n") != NULL);
-    ck_assert(strstr(all, "op 'add': result 0 is 'f32', expected 'i64' like operand 0 (in '@f': %0 = add %x, %x : f32)") != NULL);
+    ck_assert(
+        strstr(all, "op 'add': result 0 is 'f32', expected 'i64' like operand 0 (in '@f': %0 = add %x, %x : f32)") !=
+        NULL);
     ck_assert(strstr(all, "(in '@f': %2 = sub %x, %x : f32)") != NULL);
     close_func(t);
 }
