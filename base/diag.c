@@ -6,7 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SHOWN_WIDTH = 160 }; /* longer source lines are cut around the caret */
+enum {
+    SHOWN_WIDTH = 160, /* longer source lines are cut around the caret */
+    TEXT_MOST = 600    /* longer messages are cut */
+};
 
 void bug(const char *fmt, ...)
 {
@@ -116,7 +119,10 @@ void diag_vreport(diags *d, diag_severity sev, const char *name, span at, const 
     d->dropping = true;
     if (sev == DIAG_WARNING && !diags_warning_on(d, name))
         return;
-    d->dropping = !record(d, sev, name, at, str_vfmt(d->a, fmt, ap));
+    str text = str_vfmt(d->a, fmt, ap);
+    if (text.n > TEXT_MOST) /* a name of megabytes is quoted by its beginning */
+        text = str_fmt(d->a, "%.*s ...", TEXT_MOST, text.p);
+    d->dropping = !record(d, sev, name, at, text);
 }
 
 void diag_report(diags *d, diag_severity sev, const char *name, span at, const char *fmt, ...)

@@ -1,8 +1,8 @@
 /* builtins.c: finding builtins, binding arguments to signatures, and what handlers read their arguments with.
  *
  * A signature is text, read anew at each call (they are short): parameters separated by commas, synonyms by '|', a
- * default after '=', a parameter with '*' that takes what positional arguments are left (those after it go by keyword). Defaults are None, True,
- * False, integers, floats, 'words', and dtypes.
+ * default after '=', a parameter with '*' that takes what positional arguments are left (those after it go by keyword).
+ * Defaults are None, True, False, integers, floats, 'words', and dtypes.
  */
 #include "frontend/builtins.h"
 #include "frontend/builtins_impl.h"

@@ -75,7 +75,8 @@ static fv to_pointer(lower *l, bargs *g, ir_type want)
     if (x.kind == FV_POISON)
         return x;
     if (!low_is_ptr(l, x) && low_dt(l, x) != DT_I64 && low_dt(l, x) != DT_U64)
-        return low_error(l, D_ARG_TYPE, g->where[0], g->name, "a pointer or an address of 64 bits", STR_ARG(low_say(l, x)));
+        return low_error(l, D_ARG_TYPE, g->where[0], g->name, "a pointer or an address of 64 bits",
+                         STR_ARG(low_say(l, x)));
     if (low_dt(l, x) == DT_U64)
         x = low_cast(l, x, DT_I64, g->at);
     return fv_rt(ir_emit1(B(l), IR_OP_ptr_cast, ir_type_with_elem(l->m, low_vtype(l, x), want), &x.v, 1));
@@ -142,7 +143,8 @@ static bool tensor_numbers(lower *l, bargs *g, int i, uint32_t n, ir_val *out, i
         fv x = v.seq.at[k];
         bool ok = fv_is_const_int(x) || (x.kind == FV_RT && !low_rank(l, x) && dt_is_int(low_dt(l, x)));
         if (!ok) {
-            low_error(l, D_ARG_TYPE, g->where[i], g->name, "a list of integers, one a dimension", STR_ARG(low_say(l, x)));
+            low_error(l, D_ARG_TYPE, g->where[i], g->name, "a list of integers, one a dimension",
+                      STR_ARG(low_say(l, x)));
             return false;
         }
         known[k] = IR_DYN;

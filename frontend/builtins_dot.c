@@ -1,7 +1,7 @@
 /* builtins_dot.c: the matrix product.
  *
- * a[.., M, K] times b[.., K, N] added to acc[.., M, N], rank 2 or 3. The operands have one dtype; 8-bit integers may mix
- * their signs and 8-bit floats their formats. The result is f32, f64 or i32 unless acc or out_dtype says otherwise.
+ * a[.., M, K] times b[.., K, N] added to acc[.., M, N], rank 2 or 3. The operands have one dtype; 8-bit integers may
+ * mix their signs and 8-bit floats their formats. The result is f32, f64 or i32 unless acc or out_dtype says otherwise.
  */
 #include "frontend/builtins_impl.h"
 
@@ -14,7 +14,8 @@ static dtype result_dtype(dtype d)
 
 static bool mixable(dtype a, dtype b)
 {
-    return a == b || (dt_is_f8(a) && dt_is_f8(b)) || (dt_is_int(a) && dt_is_int(b) && dt_bits(a) == 8 && dt_bits(b) == 8);
+    return a == b || (dt_is_f8(a) && dt_is_f8(b)) ||
+           (dt_is_int(a) && dt_is_int(b) && dt_bits(a) == 8 && dt_bits(b) == 8);
 }
 
 /* checks ranks, dtypes, extents; gives the shape of the result */
@@ -39,8 +40,8 @@ static bool check_operands(lower *l, bargs *g, fv a, fv b, int64_t *shape)
     return low_check_shape(l, r, shape, g->at);
 }
 
-/* Matrix units work on 16 rows, 8 columns and 32 bytes along K (f64: 4 elements); a dot whose extents leave over a quarter
- * of that empty is warned of. */
+/* Matrix units work on 16 rows, 8 columns and 32 bytes along K (f64: 4 elements); a dot whose extents leave over a
+ * quarter of that empty is warned of. */
 static void warn_padding(lower *l, bargs *g, fv a, int rank, const int64_t *shape)
 {
     const ir_type_info *ta = low_info(l, a);
@@ -96,6 +97,7 @@ fv b_dot(lower *l, bargs *g)
     }
     ir_val in[3] = {a.v, b.v, acc.v}, out;
     ir_type t = low_vtype(l, acc);
-    ir_emit(B(l), &(ir_desc){.code = IR_OP_dot, .nin = 3, .in = in, .nout = 1, .types = &t, .nattr = n, .attrs = attrs}, &out);
+    ir_emit(B(l), &(ir_desc){.code = IR_OP_dot, .nin = 3, .in = in, .nout = 1, .types = &t, .nattr = n, .attrs = attrs},
+            &out);
     return fv_rt(out);
 }

@@ -1,7 +1,7 @@
 /* builtins_math.c: elementwise arithmetic and mathematics.
  *
- * Mathematics of f16 and bf16 is done in f32 and rounded once; of integers it is a fault. Arguments known at compile time
- * become f32 scalars and are folded by the builder like any other constant.
+ * Mathematics of f16 and bf16 is done in f32 and rounded once; of integers it is a fault. Arguments known at compile
+ * time become f32 scalars and are folded by the builder like any other constant.
  */
 #include "frontend/builtins_impl.h"
 

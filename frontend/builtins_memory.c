@@ -89,7 +89,8 @@ fv b_store(lower *l, bargs *g)
     if (v.kind == FV_POISON || !arg_mask(l, g, 2, rank, shape, &mask) || !bi_mem_attrs(l, g, 3, 4, attrs, &nattr))
         return fv_poison();
     ir_val in[3] = {g->v[0].v, v.v, mask};
-    ir_emit(B(l), &(ir_desc){.code = IR_OP_store, .nin = mask.id ? 3 : 2, .in = in, .nattr = nattr, .attrs = attrs}, NULL);
+    ir_emit(B(l), &(ir_desc){.code = IR_OP_store, .nin = mask.id ? 3 : 2, .in = in, .nattr = nattr, .attrs = attrs},
+            NULL);
     return fv_none();
 }
 
@@ -138,8 +139,15 @@ static fv atomic(lower *l, bargs *g, enum ir_rmw how, bool cas)
         in[n++] = mask;
     ir_type t = ir_type_tile(l->m, el, rank, shape);
     ir_val out;
-    ir_emit(B(l), &(ir_desc){.code = cas ? IR_OP_atomic_cas : IR_OP_atomic_rmw, .nin = n, .in = in, .nout = 1, .types = &t,
-                             .nattr = nattr, .attrs = attrs}, &out);
+    ir_emit(B(l),
+            &(ir_desc){.code = cas ? IR_OP_atomic_cas : IR_OP_atomic_rmw,
+                       .nin = n,
+                       .in = in,
+                       .nout = 1,
+                       .types = &t,
+                       .nattr = nattr,
+                       .attrs = attrs},
+            &out);
     return fv_rt(out);
 }
 

@@ -1,8 +1,8 @@
 /* builtins_reduce.c: reductions along an axis.
  *
- * A reduction without an axis reads the tile as one row. Sums of f16 and bf16 compute in f32 and round once; sums of ints
- * under 32 bits are i32; min and max keep the type. With keep_dims the reduced extents stay as 1. The combine function of
- * `reduce` gets the left items, then the right.
+ * A reduction without an axis reads the tile as one row. Sums of f16 and bf16 compute in f32 and round once; sums of
+ * ints under 32 bits are i32; min and max keep the type. With keep_dims the reduced extents stay as 1. The combine
+ * function of `reduce` gets the left items, then the right.
  */
 #include "frontend/builtins_impl.h"
 
@@ -39,12 +39,13 @@ static fv keep_dims(lower *l, fv was, fv r, int axis, bool all)
     int64_t shape[IR_MAX_RANK];
     for (int i = 0; i < ti->rank; i++)
         shape[i] = all || i == axis ? 1 : ti->shape[i];
-    return low_rank(l, r) ? fv_rt(ir_reshape(B(l), r.v, ti->rank, shape)) : low_broadcast(l, r, ti->rank, shape, (span){0});
+    return low_rank(l, r) ? fv_rt(ir_reshape(B(l), r.v, ti->rank, shape))
+                          : low_broadcast(l, r, ti->rank, shape, (span){0});
 }
 
 /* emits `code` (reduce or scan) of n tiles over a finished region */
-static void emit_reduce(lower *l, ir_code code, const fv *xs, uint32_t n, int axis, ir_region r, const ir_attr_pair *more,
-                        uint32_t nmore, fv *out)
+static void emit_reduce(lower *l, ir_code code, const fv *xs, uint32_t n, int axis, ir_region r,
+                        const ir_attr_pair *more, uint32_t nmore, fv *out)
 {
     ir_val in[MAX_ITEMS], res[MAX_ITEMS];
     ir_type types[MAX_ITEMS];
@@ -55,8 +56,17 @@ static void emit_reduce(lower *l, ir_code code, const fv *xs, uint32_t n, int ax
         in[i] = xs[i].v;
         types[i] = code == IR_OP_scan ? low_vtype(l, xs[i]) : reduced_type(l, xs[i], axis);
     }
-    ir_emit(B(l), &(ir_desc){.code = code, .nin = n, .in = in, .nout = n, .types = types, .nattr = 1 + nmore, .attrs = attrs,
-                             .nregions = 1, .regions = &r}, res);
+    ir_emit(B(l),
+            &(ir_desc){.code = code,
+                       .nin = n,
+                       .in = in,
+                       .nout = n,
+                       .types = types,
+                       .nattr = 1 + nmore,
+                       .attrs = attrs,
+                       .nregions = 1,
+                       .regions = &r},
+            res);
     for (uint32_t i = 0; i < n; i++)
         out[i] = fv_rt(res[i]);
 }

@@ -71,10 +71,13 @@ static bool other_value(lower *l, bargs *g, int i, ir_val *in, uint32_t *n)
     return v.kind != FV_POISON;
 }
 
-static ir_val emit(lower *l, ir_code code, const ir_val *in, uint32_t n, const ir_type *t, const ir_attr_pair *at, uint32_t nat)
+static ir_val emit(lower *l, ir_code code, const ir_val *in, uint32_t n, const ir_type *t, const ir_attr_pair *at,
+                   uint32_t nat)
 {
     ir_val out = {0};
-    ir_emit(B(l), &(ir_desc){.code = code, .nin = n, .in = in, .nout = t ? 1 : 0, .types = t, .nattr = nat, .attrs = at}, &out);
+    ir_emit(B(l),
+            &(ir_desc){.code = code, .nin = n, .in = in, .nout = t ? 1 : 0, .types = t, .nattr = nat, .attrs = at},
+            &out);
     return out;
 }
 
@@ -115,7 +118,8 @@ fv t_store(lower *l, bargs *g)
     ir_val in[MAX_IN];
     uint32_t n = 0, nattr = 0;
     ir_attr_pair attrs[2];
-    if (!writable(l, g) || !box_offsets(l, g, in, &n) || !box_value(l, g, in, &n) || !bi_mem_attrs(l, g, 3, 4, attrs, &nattr))
+    if (!writable(l, g) || !box_offsets(l, g, in, &n) || !box_value(l, g, in, &n) ||
+        !bi_mem_attrs(l, g, 3, 4, attrs, &nattr))
         return fv_poison();
     emit(l, IR_OP_tensor_store, in, n, NULL, attrs, nattr);
     return fv_none();

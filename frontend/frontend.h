@@ -22,7 +22,16 @@ typedef struct fe_options {
 } fe_options;
 
 /* A value bound at compile time: of a const parameter, a tune config or a default. */
-typedef enum fe_value_kind { FE_V_ABSENT, FE_V_NONE, FE_V_BOOL, FE_V_INT, FE_V_FLOAT, FE_V_STR, FE_V_DTYPE, FE_V_FN } fe_value_kind;
+typedef enum fe_value_kind {
+    FE_V_ABSENT,
+    FE_V_NONE,
+    FE_V_BOOL,
+    FE_V_INT,
+    FE_V_FLOAT,
+    FE_V_STR,
+    FE_V_DTYPE,
+    FE_V_FN
+} fe_value_kind;
 typedef struct fe_value {
     fe_value_kind kind;
     int64_t i; /* FE_V_BOOL, FE_V_INT */
@@ -105,8 +114,8 @@ fe_unit *fe_load(arena *a, diags *d, str path, str text, const fe_options *opt);
 uint32_t fe_kernel_count(const fe_unit *u);
 const fe_kernel *fe_kernel_at(const fe_unit *u, uint32_t i);
 const fe_kernel *fe_kernel_find(const fe_unit *u, str name); /* NULL where there is none */
-/* The kernel as it stands under a choice: with the parameters that a chosen fn adds through *extra. NULL and diagnostics
- * where the choice is wrong. */
+/* The kernel as it stands under a choice: with the parameters that a chosen fn adds through *extra. NULL and
+ * diagnostics where the choice is wrong. */
 const fe_kernel *fe_kernel_under(fe_unit *u, str name, const fe_choice *c);
 /* Adds the kernel, its fns and its host function to `out`; *ir_name is the kernel's name there. False and diagnostics
  * where the source or the choice is wrong. */
@@ -115,8 +124,8 @@ MUST_USE bool fe_lower(fe_unit *u, str kernel, const fe_choice *c, ir_module *ou
 MUST_USE bool fe_check(fe_unit *u);
 /* the AST as text (`--stage=ast`) */
 void fe_print_ast(const fe_unit *u, strbuf *out);
-/* "BM=32", "T=f16", "f=relu" as a binding: numbers, True, False, None, dtypes, strings in quotes, else the name of a fn;
- * false where it is none of these */
+/* "BM=32", "T=f16", "f=relu" as a binding: numbers, True, False, None, dtypes, strings in quotes, else the name of a
+ * fn; false where it is none of these */
 bool fe_parse_binding(arena *a, str text, fe_binding *out);
 
 #endif

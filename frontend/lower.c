@@ -31,11 +31,15 @@ static void report(lower *l, fe_diag_id id, span at, va_list ap)
 
 fv low_error(lower *l, fe_diag_id id, span at, ...)
 {
+    l->faults++;
+    l->mute = l->stopped && l->said_stop; /* once a limit was named, what follows from it is silent */
+    l->said_stop |= l->stopped;
+    if (l->mute)
+        return fv_poison();
     va_list ap;
     va_start(ap, at);
     report(l, id, at, ap);
     va_end(ap);
-    l->faults++;
     return fv_poison();
 }
 

@@ -33,6 +33,7 @@
 
 #define LOW_MAX_STEPS 400000u  /* statements lowered for one kernel, unrolled ones counted each time */
 #define LOW_MAX_OPS 400000u    /* operations of one kernel and its functions */
+#define LOW_MAX_INSTS 8192u    /* instances of functions of one kernel */
 #define LOW_MAX_UNROLL 8192    /* iterations of one static_range */
 #define LOW_MAX_REGIONS 160    /* nested run-time blocks */
 #define LOW_MAX_CALLS 100      /* nested calls */
@@ -99,6 +100,7 @@ struct lower {
     uint32_t faults;     /* errors reported by this lowering */
     uint32_t nesting;    /* expressions open */
     bool stopped;        /* a limit was hit: unwind */
+    bool said_stop;      /* and its diagnostic was given */
     VEC(struct inst *) insts;       /* lower_call.c; found by hash of function and arguments */
     map64 inst_map, inst_names;
     VEC(struct const_memo) consts;  /* lower_expr.c: file-level consts evaluated */
@@ -117,7 +119,7 @@ void low_warn(lower *l, fe_diag_id id, span at, ...);
 void low_note(lower *l, span at, const char *fmt, ...) STR_PRINTF(3, 4);
 void low_place(lower *l, span at);                            /* what is emitted next stands there */
 bool low_step(lower *l, span at);                             /* counts a statement; false once a limit is hit */
-bool low_deeper(lower *l, span at);                           /* one level in: nesting-- on the way out; false: too deep */
+bool low_deeper(lower *l, span at); /* one level in: nesting-- on the way out; false: too deep */
 bool low_list_room(lower *l, uint32_t n, span at);            /* may a list of n be made? */
 str low_say(lower *l, fv v);                                  /* fv_describe */
 str low_type(lower *l, ir_type t);                            /* type_describe */

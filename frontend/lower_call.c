@@ -351,6 +351,10 @@ static inst *inst_get(lower *l, const ast_fn *fn, const binding *b)
         if (same)
             return x;
     }
+    if (l->insts.n >= LOW_MAX_INSTS) {
+        l->stopped = true;
+        low_error(l, D_TOO_LONG, l->frames->at, LOW_MAX_INSTS, "functions");
+    }
     inst *x = ARENA_NEW(l->a, inst);
     *x = (inst){.fn = fn, .key = key, .pure = l->fx->pure, .busy = true};
     x->next = at == UINT32_MAX ? NULL : l->insts.at[at];

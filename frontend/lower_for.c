@@ -139,10 +139,8 @@ static status unroll_rest_guarded(lower *l, unrolled *u, uint32_t i, fv left)
 {
     fv *env = l->fx->env;
     arm yes, no;
-    if (!arm_room(l, u->s->at)) {
-        l->stopped = true;
+    if (!arm_room(l, u->s->at))
         return ST_FALL;
-    }
     ir_val go = ir_un(B(l), IR_OP_not, left.v);
     arm_open(l, &yes, env);
     low_clear_flags(l);

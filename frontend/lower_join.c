@@ -22,9 +22,11 @@ fv *env_copy(lower *l, const fv *env)
 
 bool arm_room(lower *l, span at)
 {
-    if (l->fx->regions >= LOW_MAX_REGIONS)
-        low_error(l, D_NESTING, at, LOW_MAX_REGIONS);
-    return l->fx->regions < LOW_MAX_REGIONS;
+    if (l->fx->regions < LOW_MAX_REGIONS)
+        return true;
+    l->stopped = true;
+    low_error(l, D_NESTING, at, LOW_MAX_REGIONS);
+    return false;
 }
 
 void arm_open(lower *l, arm *x, const fv *env)

@@ -37,10 +37,8 @@ status low_guarded(lower *l, const ast_stmt *rest, span at)
     fv left = low_exit_flag(l, true);
     if (left.kind == FV_NUM)
         return const_truth(left.num) ? ST_EXIT : low_stmts(l, rest);
-    if (!arm_room(l, at)) {
-        l->stopped = true;
+    if (!arm_room(l, at))
         return ST_FALL;
-    }
     fv *env = l->fx->env;
     arm yes, no;
     low_place(l, at);

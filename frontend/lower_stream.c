@@ -6,9 +6,9 @@
  * `for t, k0, k1 in stream(tiles, steps)`: all tiles' steps stand in one row, cut into equal parts, one a program (the
  * first `rem` parts are one step longer). A part falls into spans at tile ends; a program runs its spans last first:
  *
- *      tile   0         1         2             3 programs, 12 steps: program 1 has part 4..7 and owns tile 1 with its
- *      step   0 1 2 3 | 0 1 2 3 | 0 1 2 3       only span; with 2 programs, program 1 runs tile 2 first, then steps 2..3
- *      part   0 0 0 0   1 1 1 1   2 2 2 2       of tile 1, which it owns, and adds steps 0..1 that program 0 left
+ *      tile   0         1         2           3 programs, 12 steps: program 1 has part 4..7 and owns tile 1 with its
+ *      step   0 1 2 3 | 0 1 2 3 | 0 1 2 3     only span; of 2 programs, program 1 runs tile 2 first, then steps 2..3
+ *      part   0 0 0 0   1 1 1 1   2 2 2 2     of tile 1, which it owns, and adds steps 0..1 that program 0 left
  *
  * The span that ends a tile owns it. Other spans are always the last of their program's part, thus the first it runs,
  * so each program leaves at most one partial sum, in scratch row = its id, and raises a flag; owners spin only on

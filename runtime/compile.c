@@ -1,7 +1,7 @@
 /* compile.c: source to binary, in straight-line calls: the one file that knows all phases.
  *
  *   .tile  -> fe_load     -> stage ast       text of the syntax tree
- *          -> fe_lower    -> stage tir       tile IR as lowered, before passes
+ *          -> fe_lower    -> stage tir       as lowered, before passes
  *   .tir   -> pass_run    -> stage laid      what follows the target's last pass
  *          -> emit        -> stages llvm, asm, bin
  *   .ll    -> emit_llvm   -> stages llvm, asm, bin
@@ -20,7 +20,6 @@ static bool user_error(diags *d, const char *fmt, str a)
     diag_report(d, DIAG_ERROR, "request", (span){0}, fmt, STR_ARG(a));
     return false;
 }
-
 static void lap(double *since, double *into)
 {
     double now = clock_now();
@@ -33,7 +32,7 @@ ir_module *compile_lower(arena *a, diags *d, fe_unit *u, str kernel, const fe_ch
     ir_module *m = ir_module_new(a);
     if (!fe_lower(u, kernel, c, m, ir_name))
         return NULL;
-    return ir_verify(m, d) ? m : NULL;
+    return ir_verify(m, d) && compile_size_ok(m, d) ? m : NULL;
 }
 
 bool compile_passes(ir_module *m, diags *d, const tile_backend *be, const backend_target *t, const pass_options *opt)
@@ -42,7 +41,7 @@ bool compile_passes(ir_module *m, diags *d, const tile_backend *be, const backen
         return true;
     if (m->stage == LAID)
         return user_error(d, "this IR is laid out for target '%.*s' already", m->target);
-    if (!pass_run(m, d, opt, be->pipeline, be->npipeline, NULL))
+    if (!compile_size_ok(m, d) || !pass_run(m, d, opt, be->pipeline, be->npipeline, NULL))
         return false;
     m->stage = LAID;
     m->target = t->name;

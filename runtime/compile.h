@@ -33,6 +33,9 @@ ir_module *compile_lower(arena *a, diags *d, fe_unit *u, str kernel, const fe_ch
 /* stage `laid`: m through the target's passes, in place */
 MUST_USE bool compile_passes(ir_module *m, diags *d, const tile_backend *be, const backend_target *t, const pass_options *opt);
 
+/* size.c: false and a diagnostic where a kernel is too long to be inlined */
+MUST_USE bool compile_size_ok(const ir_module *m, diags *d);
+
 /* choose.c: which values a kernel's generics and consts take */
 typedef struct choice_list {
     VEC(fe_binding) bind;

@@ -20,6 +20,13 @@ static int64_t interp_resident(const tile_device *d, const ir_func *k)
     return k->cooperative ? 64 : INT32_MAX;
 }
 
+/* spans that begin and end inside tiles, on purpose: about two tiles in three programs */
+static int64_t interp_stream_programs(int64_t tiles, int64_t steps)
+{
+    int64_t work, n = tiles + tiles / 2 + (tiles > 0);
+    return __builtin_mul_overflow(tiles, steps, &work) || n < work ? n : work > 0 ? work : tiles;
+}
+
 static bool interp_launch(tile_device *d, arena *a, const rt_start *s, rt_host *h, str *err)
 {
     interp_options opt = {.host = &h->abi, .check_asserts = true, .bounds = s->bounds, .nbounds = s->nbounds};
@@ -33,5 +40,6 @@ const rt_driver rt_driver_interp = {
     .open = interp_open,
     .close = interp_close,
     .resident = interp_resident,
+    .stream_programs = interp_stream_programs,
     .launch = interp_launch,
 };

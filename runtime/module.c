@@ -38,7 +38,7 @@ static bool load_text(tile_module *m, str text, const fe_options *front)
     else
         m->unit = fe_load(&m->a, &m->d, m->path, text, front);
     m->times.load += clock_now() - t0;
-    if (m->d.errors || (!m->ir && !m->unit))
+    if (m->d.errors || (!m->ir && !m->unit) || (m->ir && !compile_size_ok(m->ir, &m->d)))
         return false;
     if (m->ir && m->nbind) {
         diag_report(&m->d, DIAG_ERROR, "request", (span){0}, "IR text has no const or type parameters to set");

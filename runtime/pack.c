@@ -59,7 +59,7 @@ static bool run_host(rt_call *c)
 {
     const rt_instance *in = c->inst;
     const tile_device *d = c->k->m->dev;
-    abi_device dev = {.resident = d->driver->resident(d, in->k)};
+    abi_device dev = {.resident = d->driver->resident(d, in->k), .stream_programs = d->driver->stream_programs};
     str why;
     c->results = ARENA_ARRAY(&c->a, int64_t, (size_t)in->nresults + 1);
     if (!in->host || interp_host(&c->a, in->host, c->slots, &dev, c->results, in->nresults, &why))

@@ -51,6 +51,7 @@ typedef struct rt_driver {
     bool (*open)(tile_device *d, arena *a, str *err);
     void (*close)(tile_device *d);
     int64_t (*resident)(const tile_device *d, const ir_func *k);
+    int64_t (*stream_programs)(int64_t tiles, int64_t steps); /* of stream-K; NULL: a program a tile */
     /* code for kernel k of m, which has been through the target's passes; NULL: code.f is run as it is */
     bool (*build)(tile_device *d, arena *a, const ir_module *m, const ir_func *k, rt_code *out, diags *ds);
     void (*drop)(tile_device *d, rt_code *c);

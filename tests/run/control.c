@@ -22,7 +22,7 @@ static int64_t c_down(int64_t v, int64_t p)
 {
     int64_t s = p;
     for (int64_t i = v; i > -5; i -= 2)
-        s = s * 3 + i;
+        s = (int64_t)((uint64_t)s * 3 + (uint64_t)i); /* wraps */
     return s;
 }
 

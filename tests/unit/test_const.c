@@ -103,7 +103,8 @@ START_TEST(fits)
         bool s = dt_is_signed(ints[k]);
         i128 hi = ((i128)1 << (s ? w - 1 : w)) - 1, lo = s ? -hi - 1 : 0;
         ck_assert(const_fits(const_of_int(hi), ints[k], &bits) && const_fits(const_of_int(lo), ints[k], &bits));
-        ck_assert(!const_fits(const_of_int(hi + 1), ints[k], &bits) && !const_fits(const_of_int(lo - 1), ints[k], &bits));
+        ck_assert(!const_fits(const_of_int(hi + 1), ints[k], &bits) &&
+                  !const_fits(const_of_int(lo - 1), ints[k], &bits));
         ck_assert(!const_fits(const_of_float(1.0), ints[k], &bits) && const_fits(const_of_bool(true), ints[k], &bits));
         ck_assert_uint_eq(bits, 1);
     }
@@ -112,7 +113,8 @@ START_TEST(fits)
     ck_assert(const_fits(const_of_float(INFINITY), DT_F16, &bits) && bits == 0x7c00);
     ck_assert(const_fits(const_of_float(NAN), DT_F32, &bits));
     ck_assert(!const_fits(const_of_float(1e39), DT_BF16, &bits) && const_fits(const_of_float(1e38), DT_BF16, &bits));
-    ck_assert(const_fits(const_of_float(448.0), DT_F8E4M3, &bits) && !const_fits(const_of_float(1000.0), DT_F8E4M3, &bits));
+    ck_assert(const_fits(const_of_float(448.0), DT_F8E4M3, &bits) &&
+              !const_fits(const_of_float(1000.0), DT_F8E4M3, &bits));
     ck_assert(const_fits(const_of_int(1), DT_BOOL, &bits) && !const_fits(const_of_int(2), DT_BOOL, &bits));
     int64_t x;
     ck_assert(const_int_fits_i64(INT64_MIN, &x) && x == INT64_MIN && !const_int_fits_i64((i128)INT64_MAX + 1, &x));

@@ -16,7 +16,8 @@ static const char source[] =
     "@tune(BM=[16, 32], num_warps=[2, 4], key=[M])\n"
     "@tune(cpu, configs=[(BM=64, num_warps=1), (BM=128, num_warps=8)])\n"
     "@cooperative\n"
-    "kernel first[T: (f16, f32)](a: T[M, BM, 3], b: static strided f32[M + 1, D]?, p: *T, q: **f64, s: int, w: scratch f32[M],\n"
+    "kernel first[T: (f16, f32)](a: T[M, BM, 3], b: static strided f32[M + 1, D]?, p: *T, q: **f64, s: int, w: scratch "
+    "f32[M],\n"
     "             D: const, U: const = f32, S: const = \"mode\", F: const = -1.5, B: const = True, O: const = None,\n"
     "             N: const = BASE * 2, score: const fn = plain, other: const fn = plain, *more) grid(M):\n"
     "    i = program_id(0)\n"
@@ -101,8 +102,10 @@ START_TEST(described)
     ck_assert(a->kind == FE_P_TENSOR && str_eq(a->generic, S("T")) && a->rank == 3);
     ck_assert(a->dims[0].kind == FE_DIM_NAME && a->dims[1].kind == FE_DIM_CONST && a->dims[2].value == 3);
     ck_assert(b->optional && b->is_static && b->strided && b->dims[0].kind == FE_DIM_EXPR && b->dt == DT_F32);
-    ck_assert(str_eq(b->dims[0].text, S("M + 1")) && q->kind == FE_P_POINTER && q->pointers == 2 && param(k, "w")->scratch);
-    ck_assert(param(k, "s")->kind == FE_P_SCALAR && param(k, "s")->dt == DT_I64 && param(k, "D")->dflt.kind == FE_V_ABSENT);
+    ck_assert(str_eq(b->dims[0].text, S("M + 1")) && q->kind == FE_P_POINTER && q->pointers == 2 &&
+              param(k, "w")->scratch);
+    ck_assert(param(k, "s")->kind == FE_P_SCALAR && param(k, "s")->dt == DT_I64 &&
+              param(k, "D")->dflt.kind == FE_V_ABSENT);
     ck_assert(param(k, "U")->dflt.dt == DT_F32 && str_eq(param(k, "S")->dflt.s, S("mode")));
     ck_assert(param(k, "F")->dflt.f == -1.5 && param(k, "B")->dflt.i == 1 && param(k, "O")->dflt.kind == FE_V_NONE);
     ck_assert(param(k, "N")->dflt.i == 16 && param(k, "score")->is_fn && str_eq(param(k, "score")->dflt.s, S("plain")));
@@ -203,6 +206,64 @@ START_TEST(wrong_files)
 }
 END_TEST
 
+/* checks a text made of a head, n numbered lines (two places for the number), and a tail; the only error contains
+ * `fault` */
+static void limit(const char *head, const char *line, int n, const char *tail, const char *fault)
+{
+    env e;
+    strbuf sb;
+    arena a;
+    arena_init(&a, 0);
+    sb_init(&sb, &a);
+    sb_puts(&sb, head);
+    for (int i = 0; i < n; i++)
+        for (const char *p = line; *p; p++) {
+            if (*p == '#')
+                sb_putf(&sb, "%d", i);
+            else if (*p == '@')
+                sb_putf(&sb, "%d", i + 1);
+            else if (*p == '>')
+                for (int k = 0; k <= i; k++)
+                    sb_puts(&sb, "  ");
+            else
+                sb_putc(&sb, *p);
+        }
+    sb_puts(&sb, tail);
+    sb_putc(&sb, 0);
+    env_load(&e, sb.at);
+    ck_assert(e.u != NULL);
+    ck_assert(fe_check(e.u) == (fault == NULL));
+    strbuf out;
+    sb_init(&out, &e.a);
+    diags_render(&e.d, DIAG_SHORT, &out);
+    ck_assert_msg(e.d.errors == (fault != NULL), "%.*s", STR_ARG(sb_str(&out)));
+    if (fault)
+        ck_assert_msg(strstr(str_cstr(&e.a, e.d.list.at[0].text), fault) != NULL, "%.*s", STR_ARG(e.d.list.at[0].text));
+    arena_fini(&e.a);
+    arena_fini(&a);
+}
+
+START_TEST(limits)
+{
+    const char *k = "kernel k(x: *f32, n: int):\n";
+    limit("fn g0(x):\n    return x\n", "fn g@(x):\n    return g#(x)\n", 120,
+          "kernel k(x: *f32):\n    store(x, g120(1.0))\n", "calls nested more than 100 deep");
+    limit("fn g0(x, c):\n    return x + c\n", "fn g@(x, c):\n    return g#(x, c * 2) + g#(x, c * 2 + 1)\n", 30,
+          "kernel k(x: *f32):\n    store(x, g30(load(x), 0))\n", "kernel is too long");
+    limit(k, "    if n == #:\n        return\n", 200, "    store(x, n)\n", "nested too deep: more than 160 levels");
+    limit(k, "    if n == #:\n        return\n", 100, "    store(x, n)\n", NULL);
+    limit(k, "    v# = n + #\n    if n == #:\n        v# = 3\n", 300, "", NULL);
+    limit(k, ">for i# in range(0, n):\n", 17, "                                        store(x, n)\n",
+          "nested too deep: more than 16 levels");
+    limit("kernel k(x: *f32, n: int):\n    a = (n, n)\n", "    a = (a, a)\n", 20, "", "list of 131070 elements");
+    limit("kernel k(x: *f32, n: int):\n    a = (1, n)\n", "    a = a + a\n", 40, "", "list of 131072 elements");
+    limit(
+        k,
+        "    for i in static_range(8000):\n        a = (n, n, n, n, n, n, n, n, n, n, n, n, n, n, n, n, n, n, n, n)\n",
+        60, "", "kernel is too long");
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("frontend");
@@ -211,6 +272,8 @@ int main(void)
     tcase_add_test(t, choices);
     tcase_add_test(t, bindings);
     tcase_add_test(t, wrong_files);
+    tcase_add_test(t, limits);
+    tcase_set_timeout(t, 60);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);
