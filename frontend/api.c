@@ -19,6 +19,7 @@ typedef struct evaluator {
 static void evaluator_init(evaluator *e, fe_unit *u, const ast_fn *fn)
 {
     arena_init(&e->scratch, 0);
+    e->scratch.oom = u->a->oom;
     lower_init(&e->l, u, u->a, &e->scratch, ir_module_new(u->a));
     fx_open(&e->l, &e->f, FUNC_HOST, fn->name, fn, fn->at);
     e->f.host = true;
@@ -371,6 +372,48 @@ static bool check_names(lower *l, const fe_kernel *k, const fe_choice *c)
     return ok;
 }
 
+/* Runs f with a scratch arena that is gone afterwards, also where memory ends in between: then the unit's owner is told in
+ * its own way (arena.h), or the fault is a diagnostic. */
+bool unit_guarded(fe_unit *u, arena *out, unit_fn *f, void *ctx)
+{
+    jmp_buf here, *unit_oom = u->a->oom, *out_oom = out->oom;
+    arena scratch;
+    volatile bool ok = false, ended = false;
+    arena_init(&scratch, 0);
+    if (setjmp(here) == 0) {
+        scratch.oom = u->a->oom = out->oom = &here;
+        ok = f(ctx, &scratch);
+    } else {
+        ended = true;
+    }
+    u->a->oom = unit_oom;
+    out->oom = out_oom;
+    arena_fini(&scratch);
+    if (ended && unit_oom)
+        longjmp(*unit_oom, 1);
+    if (ended)
+        fe_report(u->d, D_MEMORY, (span){0});
+    return ok;
+}
+
+typedef struct lower_request {
+    fe_unit *u;
+    uint32_t kernel;
+    const fe_choice *c;
+    ir_module *out;
+    str *ir_name;
+} lower_request;
+
+static bool lower_requested(void *ctx, arena *scratch)
+{
+    lower_request *r = ctx;
+    lower l;
+    lower_init(&l, r->u, r->out->a, scratch, r->out);
+    map_clear(&r->u->seen);
+    return check_names(&l, &r->u->kernels.at[r->kernel], r->c) &&
+           kernel_lower(&l, r->u, r->u->decls.at[r->kernel], r->c, r->ir_name);
+}
+
 bool fe_lower(fe_unit *u, str kernel, const fe_choice *c, ir_module *out, str *ir_name)
 {
     int i = kernel_index(u, kernel);
@@ -378,14 +421,8 @@ bool fe_lower(fe_unit *u, str kernel, const fe_choice *c, ir_module *out, str *i
         fe_report(u->d, D_NO_KERNEL, (span){0}, STR_ARG(kernel));
         return false;
     }
-    arena scratch;
-    arena_init(&scratch, 0);
-    lower l;
-    lower_init(&l, u, out->a, &scratch, out);
-    map_clear(&u->seen);
-    bool ok = check_names(&l, &u->kernels.at[i], c) && kernel_lower(&l, u, u->decls.at[i], c, ir_name);
-    arena_fini(&scratch);
-    return ok;
+    lower_request r = {u, (uint32_t)i, c, out, ir_name};
+    return unit_guarded(u, out->a, lower_requested, &r);
 }
 
 void fe_print_ast(const fe_unit *u, strbuf *out) { ast_print(u->ast, out); }

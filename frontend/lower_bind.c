@@ -11,6 +11,28 @@ const fe_value *choice_find(const fe_choice *c, str name)
     return NULL;
 }
 
+/* A fn of kernels/std that the file itself does not use: a text of one line that names it makes the loader find it. */
+static const ast_fn *std_function(fe_unit *u, str name)
+{
+    for (uint32_t i = 0; i < u->std_used.n; i++)
+        if (str_eq(u->std_used.at[i]->name, name))
+            return u->std_used.at[i];
+    diags *d = u->d;
+    uint32_t n = d->list.n, errors = d->errors, warnings = d->warnings;
+    str text = str_fmt(u->a, "const CHOICE = %.*s\n", STR_ARG(name));
+    ast_unit *extra = ast_load(u->a, d, S("choice"), text, NULL, 0);
+    const ast_fn *f = NULL;
+    for (const ast_const *c = extra->consts; c && d->errors == errors; c = c->next)
+        if (str_eq(c->name, S("CHOICE")) && c->value->kind == EX_NAME && c->value->ref.kind == REF_FN)
+            f = c->value->ref.fn;
+    d->list.n = n; /* that there is none is for the caller to say */
+    d->errors = errors;
+    d->warnings = warnings;
+    if (f)
+        vec_push(u->a, &u->std_used, f);
+    return f;
+}
+
 static fv function_named(lower *l, str name, span at)
 {
     for (const ast_fn *f = l->u->ast->fns; f; f = f->next)
@@ -19,6 +41,9 @@ static fv function_named(lower *l, str name, span at)
     int row = builtin_find(name);
     if (row >= 0)
         return (fv){.kind = FV_BUILTIN, .builtin = row};
+    const ast_fn *std = std_function(l->u, name);
+    if (std)
+        return (fv){.kind = FV_FN, .fn = std};
     return low_error(l, D_CHOICE_FN, at, STR_ARG(name));
 }
 

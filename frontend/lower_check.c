@@ -50,30 +50,42 @@ static bool stand_ins(check_cx *x, arena *a)
     return true;
 }
 
-/* one combination: dt[g] is the dtype of generic g; bit i of `absent` says that optional i is None */
-static void check_one(check_cx *x, const uint32_t *dt, uint64_t absent)
+typedef struct one_check {
+    check_cx *x;
+    const uint32_t *dt;
+    uint64_t absent;
+    arena *a;
+} one_check;
+
+static bool lower_one(void *ctx, arena *scratch)
 {
-    arena a, scratch;
-    arena_init(&a, 0);
-    arena_init(&scratch, 0);
+    one_check *o = ctx;
+    check_cx *x = o->x;
     VEC(fe_binding) bind = {0};
     for (uint32_t g = 0; g < x->k->ngenerics; g++) {
-        fe_value v = {.kind = FE_V_DTYPE, .dt = x->k->generics[g].list[dt[g]]};
-        vec_push(&a, &bind, ((fe_binding){x->k->generics[g].name, v}));
+        fe_value v = {.kind = FE_V_DTYPE, .dt = x->k->generics[g].list[o->dt[g]]};
+        vec_push(o->a, &bind, ((fe_binding){x->k->generics[g].name, v}));
     }
     for (uint32_t i = 0; i < x->fixed.n; i++)
-        vec_push(&a, &bind, x->fixed.at[i]);
+        vec_push(o->a, &bind, x->fixed.at[i]);
     for (uint32_t i = 0; i < x->optionals.n; i++) {
         fe_value none = {.kind = FE_V_NONE};
-        if (absent >> (i & 63) & 1)
-            vec_push(&a, &bind, ((fe_binding){x->k->params[x->optionals.at[i]].name, none}));
+        if (o->absent >> (i & 63) & 1)
+            vec_push(o->a, &bind, ((fe_binding){x->k->params[x->optionals.at[i]].name, none}));
     }
     fe_choice c = {.bind = bind.at, .n = bind.n};
     lower l;
-    lower_init(&l, x->u, &a, &scratch, ir_module_new(&a));
+    lower_init(&l, x->u, o->a, scratch, ir_module_new(o->a));
     str name;
-    x->ok &= kernel_lower(&l, x->u, x->fn, &c, &name);
-    arena_fini(&scratch);
+    return kernel_lower(&l, x->u, x->fn, &c, &name);
+}
+
+/* one combination: dt[g] is the dtype of generic g; bit i of `absent` says that optional i is None */
+static void check_one(check_cx *x, const uint32_t *dt, uint64_t absent)
+{
+    arena a;
+    arena_init(&a, 0);
+    x->ok &= unit_guarded(x->u, &a, lower_one, &(one_check){x, dt, absent, &a});
     arena_fini(&a);
 }
 

@@ -11,6 +11,7 @@ struct fe_unit {
     ast_unit *ast;
     VEC(const ast_fn *) decls;
     VEC(fe_kernel) kernels; /* like decls */
+    VEC(const ast_fn *) std_used; /* of kernels/std, named by choices alone */
     map64 seen;             /* diagnostics already given, by hash of id, place and text */
 };
 
@@ -48,6 +49,10 @@ bool bind_choice(lower *l, kernel_cx *k, fv *env);
 const ast_expr *tune_default(const ast_fn *k, str name);
 /* the parameters that the functions chosen for const fn parameters add */
 bool find_extras(lower *l, kernel_cx *k, const fv *env);
+
+/* api.c */
+typedef bool unit_fn(void *ctx, arena *scratch);
+bool unit_guarded(fe_unit *u, arena *out, unit_fn *f, void *ctx);
 
 /* lower_kernel.c */
 bool kernel_lower(lower *l, fe_unit *u, const ast_fn *fn, const fe_choice *c, str *ir_name);

@@ -24,6 +24,8 @@ static const char source[] =
     "    x = score(a[i, 0, 0].to(f32), i, *more)\n"
     "    store(p + i, x + N + F)\n"
     "    static_assert(U == f32 and S == \"mode\" and B and O is None)\n"
+    "kernel third(x: *f32, act: const fn = identity):\n"
+    "    store(x, act(load(x)))\n"
     "kernel second(x: *f32, X: const):\n"
     "    for t in persistent(4):\n"
     "        store(x + t, X)\n";
@@ -94,7 +96,7 @@ START_TEST(described)
 {
     env e;
     env_load(&e, source);
-    ck_assert(e.u && fe_kernel_count(e.u) == 2);
+    ck_assert(e.u && fe_kernel_count(e.u) == 3);
     const fe_kernel *k = fe_kernel_find(e.u, S("first"));
     ck_assert(k == fe_kernel_at(e.u, 0) && k->has_grid && k->cooperative && k->has_extra && k->ngenerics == 1);
     ck_assert(k->generics[0].n == 2 && k->generics[0].list[1] == DT_F32 && k->ntunes == 2);
@@ -113,7 +115,7 @@ START_TEST(described)
     const fe_tune *t = k->tunes;
     ck_assert(t[0].nconfigs == 4 && t[0].nkey == 1 && t[1].nconfigs == 2 && str_eq(t[1].family, S("cpu")));
     ck_assert(t[0].configs[1][1].value.i == 4 && t[1].configs[1][0].value.i == 128);
-    ck_assert(fe_kernel_find(e.u, S("third")) == NULL && fe_kernel_at(e.u, 1)->has_grid);
+    ck_assert(fe_kernel_find(e.u, S("fourth")) == NULL && fe_kernel_at(e.u, 2)->has_grid);
     strbuf sb;
     sb_init(&sb, &e.a);
     fe_print_ast(e.u, &sb);
@@ -131,6 +133,9 @@ START_TEST(choices)
     lowers(&e, "first", "T=f32 D=4 BM=32 b=None score=bias F=2 B=True N=3", NULL);
     lowers(&e, "first", "T=f32 D=4 score=plain O=None S='mode' U=f32", NULL);
     lowers(&e, "second", "X=1.5", NULL);
+    lowers(&e, "third", "act=sigmoid", NULL);
+    lowers(&e, "third", "act=sigmoid", NULL);
+    lowers(&e, "third", "act=exp", NULL);
     lowers(&e, "first", "D=4", "no dtype was chosen for 'T'");
     lowers(&e, "first", "T=i8 D=4", "dtype 'i8' is not in the list of 'T'");
     lowers(&e, "first", "T=f16", "const 'D' has no default");
@@ -142,7 +147,7 @@ START_TEST(choices)
     lowers(&e, "first", "T=f16 D=4 score=exp", "takes at most 1");
     lowers(&e, "first", "T=f16 D=4 B=False", "static assertion failed");
     lowers(&e, "first", "T=f16 D=-4", "not negative");
-    lowers(&e, "third", "", "no kernel is named 'third'");
+    lowers(&e, "fourth", "", "no kernel is named 'fourth'");
     fe_binding b[2];
     binding_of(&e, "score=bias", &b[0]);
     binding_of(&e, "T=f16", &b[1]);
@@ -151,8 +156,8 @@ START_TEST(choices)
     fe_binding d[3] = {b[0], b[1], {S("D"), {.kind = FE_V_INT, .i = 4}}};
     k = fe_kernel_under(e.u, S("first"), &(fe_choice){.bind = d, .n = 3});
     ck_assert(k && param(k, "by")->extra && param(k, "by")->rank == 1 && param(k, "times")->dt == DT_I64);
-    ck_assert(fe_kernel_under(e.u, S("second"), NULL) == fe_kernel_at(e.u, 1));
-    ck_assert(fe_kernel_under(e.u, S("third"), NULL) == NULL);
+    ck_assert(fe_kernel_under(e.u, S("second"), NULL) == fe_kernel_at(e.u, 2));
+    ck_assert(fe_kernel_under(e.u, S("fourth"), NULL) == NULL);
     arena_fini(&e.a);
 }
 END_TEST
