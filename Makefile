@@ -14,6 +14,7 @@ GENFLAGS := -Wno-conversion -Wno-shadow -Wno-missing-prototypes -Wno-unused-func
 LLVM_INC := -isystem $(shell $(LLVM) --includedir 2>/dev/null)
 LLVM_LD  := $(shell $(LLVM) --link-shared --ldflags --libs 2>/dev/null)
 LIBS     := -lffi -lm -ldl -lpthread
+JOBS     := $(shell nproc 2>/dev/null || echo 2)
 say       = $(if $(V),,@echo '  $(1) $(2)';)
 
 # ---- rooms: each a static library; includes point from right to left only (tools/layers.awk) ----
@@ -75,10 +76,10 @@ $(B)/%: $(B)/tools/%.o $(ROOMS)
 
 # ---- what users run ----
 demo: deps
-	@$(MAKE) --no-print-directory -s all
+	@$(MAKE) --no-print-directory -s -j$(JOBS) all
 	@$(B)/examples/add/add cpu examples/add/add.tile
 test: deps
-	@$(MAKE) --no-print-directory -s tests B=build/test DEFS=-DTILE_TEST_ALLOC
+	@$(MAKE) --no-print-directory -s -j$(JOBS) tests B=build/test DEFS=-DTILE_TEST_ALLOC
 	@B=build/test sh tests/all.sh
 deps:
 	@sh tools/deps.sh
@@ -89,12 +90,12 @@ asan: SANFLAGS := -fsanitize=address -fno-omit-frame-pointer
 ubsan: SANFLAGS := -fsanitize=undefined -fno-sanitize-recover=all
 tsan: SANFLAGS := -fsanitize=thread
 asan ubsan tsan:
-	@$(MAKE) --no-print-directory -s tests B=build/$@ OPT='-O1 -g' SAN='$(SANFLAGS)' DEFS=-DTILE_TEST_ALLOC
+	@$(MAKE) --no-print-directory -s -j$(JOBS) tests B=build/$@ OPT='-O1 -g' SAN='$(SANFLAGS)' DEFS=-DTILE_TEST_ALLOC
 	@B=build/$@ VARIANT=$@ sh tests/all.sh
 fuzz: deps
 	@FUZZ_SECONDS=$${FUZZ_SECONDS:-60} sh tools/fuzz.sh $(FUZZERS)
 cover: deps
-	@$(MAKE) --no-print-directory -s tests B=build/cover OPT='-O0 -g' SAN=--coverage DEFS=-DTILE_TEST_ALLOC
+	@$(MAKE) --no-print-directory -s -j$(JOBS) tests B=build/cover OPT='-O0 -g' SAN=--coverage DEFS=-DTILE_TEST_ALLOC
 	@B=build/cover sh tools/cover.sh
 bench: all
 	@$(B)/tile-bench

@@ -1,10 +1,10 @@
-/* axis.c: contiguity, constancy, divisibility and ranges of integers and pointers (pass.h says what they mean): leaves and control
- * flow; axis_ops.c and axis_shape.c have the rest.
+/* axis.c: contiguity, constancy, divisibility and ranges of integers and pointers (pass.h says what they mean): leaves
+ * and control flow; axis_ops.c and axis_shape.c have the rest.
  *
- * One walk in program order. A loop's carried values start from what is known of their initial values and are met with what the
- * body yields, until that changes nothing; a range that still grows becomes the whole type at once, anything else that moves in
- * the third walk is given up, and after a few more walks everything carried is. What an `assume` in the body of the function says
- * of a value holds wherever the value is seen after it.
+ * One walk in program order. A loop's carried values start from what is known of their initial values and are met with
+ * what the body yields, until that changes nothing; a range that still grows becomes the whole type at once, anything
+ * else that moves in the third walk is given up, and after a few more walks everything carried is. What an `assume` in
+ * the body of the function says of a value holds wherever the value is seen after it.
  */
 #include "compiler/axis_impl.h"
 
@@ -41,7 +41,10 @@ static axis_info of_param(const ax *x, ir_val v)
     int64_t own = 1;
     if (t->kind == TK_PTR)
         own = ir_type_of(f->m, t->elem)->kind == TK_PTR ? 8 : dt_bytes(ir_type_of(f->m, t->elem)->dt);
-    axis_info r = ax_uniform(x, v, t->kind == TK_PTR ? ax_max(ax_pow2(own), p->align ? ax_pow2(p->align) : 1) : p->div ? ax_pow2(p->div) : 1);
+    axis_info r = ax_uniform(x, v,
+                             t->kind == TK_PTR ? ax_max(ax_pow2(own), p->align ? ax_pow2(p->align) : 1)
+                             : p->div          ? ax_pow2(p->div)
+                                               : 1);
     if (r.known && t->kind == TK_NUM && p->lo <= p->hi && (p->lo || p->hi))
         ax_set_range(x, v, &r, ax_max(r.lo, p->lo), ax_min(r.hi, p->hi));
     return r;
@@ -103,8 +106,10 @@ static axis_info of_load(const ax *x, ir_op o, ir_val v)
 static axis_info of_value(const ax *x, ir_op o, ir_val v)
 {
     switch ((int)ir_op_code(x->f, o)) {
-    case IR_OP_const: return of_const(x, v);
-    case IR_OP_arange: return of_range(x, o, v);
+    case IR_OP_const:
+        return of_const(x, v);
+    case IR_OP_arange:
+        return of_range(x, o, v);
     case IR_OP_splat:
     case IR_OP_broadcast:
     case IR_OP_reshape:
@@ -115,14 +120,19 @@ static axis_info of_value(const ax *x, ir_op o, ir_val v)
     case IR_OP_join:
     case IR_OP_cat:
     case IR_OP_split:
-    case IR_OP_gather: return ax_shape(x, o, v);
+    case IR_OP_gather:
+        return ax_shape(x, o, v);
     case IR_OP_tensor_dim:
     case IR_OP_tensor_stride:
-    case IR_OP_tensor_base: return of_tensor(x, o, v);
+    case IR_OP_tensor_base:
+        return of_tensor(x, o, v);
     case IR_OP_program_id:
-    case IR_OP_num_programs: return of_launch(x, o, v);
-    case IR_OP_load: return of_load(x, o, v);
-    default: return ax_nothing(x, v).known ? ax_arith(x, o, v) : ax_nothing(x, v);
+    case IR_OP_num_programs:
+        return of_launch(x, o, v);
+    case IR_OP_load:
+        return of_load(x, o, v);
+    default:
+        return ax_nothing(x, v).known ? ax_arith(x, o, v) : ax_nothing(x, v);
     }
 }
 
@@ -158,13 +168,15 @@ static void learn(ax *x, ir_val cond)
         learn(x, ir_in(f, o, 1));
         return;
     }
-    if (code < IR_OP_eq || code > IR_OP_ge || ir_type_rank(f->m, ir_vtype(f, ir_in(f, o, 0))) || !ir_const_int_of(f, ir_in(f, o, 1), &c))
+    if (code < IR_OP_eq || code > IR_OP_ge || ir_type_rank(f->m, ir_vtype(f, ir_in(f, o, 0))) ||
+        !ir_const_int_of(f, ir_in(f, o, 1), &c))
         return;
     ir_val v = ir_in(f, o, 0);
     ir_op by = ir_def(f, v);
     if (ax_dt(x, v) != DT_U64)
         learn_compare(x, code, v, c);
-    if (code == IR_OP_eq && c == 0 && by.id && ir_op_code(f, by) == IR_OP_rem && ir_const_int_of(f, ir_in(f, by, 1), &k) && k != 0) {
+    if (code == IR_OP_eq && c == 0 && by.id && ir_op_code(f, by) == IR_OP_rem &&
+        ir_const_int_of(f, ir_in(f, by, 1), &k) && k != 0) {
         axis_info *i = &x->at[ir_in(f, by, 0).id];
         i->div[0] = ax_max(i->div[0], ax_pow2(k));
     }
@@ -175,12 +187,13 @@ static void walk(ax *x, ir_region r);
 
 static bool same_info(const axis_info *a, const axis_info *b)
 {
-    return memcmp(a->contig, b->contig, sizeof a->contig) == 0 && memcmp(a->constancy, b->constancy, sizeof a->constancy) == 0 &&
-           memcmp(a->div, b->div, sizeof a->div) == 0 && a->lo == b->lo && a->hi == b->hi && a->known == b->known;
+    return memcmp(a->contig, b->contig, sizeof a->contig) == 0 &&
+           memcmp(a->constancy, b->constancy, sizeof a->constancy) == 0 && memcmp(a->div, b->div, sizeof a->div) == 0 &&
+           a->lo == b->lo && a->hi == b->hi && a->known == b->known;
 }
 
-/* carried parameter p meets what the body yields; true when that changed what is said of p. `bounds`, where given, hold for p
- * whatever is yielded. */
+/* carried parameter p meets what the body yields; true when that changed what is said of p. `bounds`, where given, hold
+ * for p whatever is yielded. */
 static bool carry(ax *x, ir_val p, ir_val yielded, const axis_info *bounds, int walks)
 {
     axis_info old = x->at[p.id], now = ax_meet(old, x->at[yielded.id]), none = ax_nothing(x, p);
@@ -299,7 +312,8 @@ static void walk_if(ax *x, ir_op o)
     walk(x, yes);
     walk(x, no);
     for (uint32_t k = 0; k < ir_nout(f, o); k++)
-        x->at[ir_out(f, o, k).id] = ax_meet(x->at[ir_in(f, ir_last(f, yes), k).id], x->at[ir_in(f, ir_last(f, no), k).id]);
+        x->at[ir_out(f, o, k).id] =
+            ax_meet(x->at[ir_in(f, ir_last(f, yes), k).id], x->at[ir_in(f, ir_last(f, no), k).id]);
 }
 
 static void walk_op(ax *x, ir_op o)
@@ -317,16 +331,25 @@ static void walk_op(ax *x, ir_op o)
 
 static void walk(ax *x, ir_region r)
 {
-    FOR_OPS(x->f, r, o) {
+    FOR_OPS(x->f, r, o)
+    {
         switch ((int)ir_op_code(x->f, o)) {
-        case IR_OP_for: walk_for(x, o); break;
-        case IR_OP_while: walk_while(x, o); break;
-        case IR_OP_if: walk_if(x, o); break;
+        case IR_OP_for:
+            walk_for(x, o);
+            break;
+        case IR_OP_while:
+            walk_while(x, o);
+            break;
+        case IR_OP_if:
+            walk_if(x, o);
+            break;
         case IR_OP_assume:
             if (r.id == x->f->body.id)
                 learn(x, ir_in(x->f, o, 0));
             break;
-        default: walk_op(x, o); break;
+        default:
+            walk_op(x, o);
+            break;
         }
     }
 }

@@ -14,8 +14,14 @@ typedef struct ax {
     axis_info *at; /* by value id */
 } ax;
 
-static inline int64_t ax_min(int64_t a, int64_t b) { return a < b ? a : b; }
-static inline int64_t ax_max(int64_t a, int64_t b) { return a > b ? a : b; }
+static inline int64_t ax_min(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+static inline int64_t ax_max(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
 
 static inline int64_t ax_gcd(int64_t a, int64_t b)
 {
@@ -38,9 +44,9 @@ static inline int64_t ax_pow2(int64_t x)
 dtype ax_dt(const ax *x, ir_val v);
 int ax_rank(const ax *x, ir_val v); /* 1 for scalars, which are lines of one element here */
 int64_t ax_extent(const ax *x, ir_val v, int d);
-axis_info ax_nothing(const ax *x, ir_val v);                  /* what the type says */
-axis_info ax_uniform(const ax *x, ir_val v, int64_t div);     /* likewise, all elements equal */
-axis_info ax_meet(axis_info a, axis_info b);                  /* what holds for both */
+axis_info ax_nothing(const ax *x, ir_val v);                    /* what the type says */
+axis_info ax_uniform(const ax *x, ir_val v, int64_t div);       /* likewise, all elements equal */
+axis_info ax_meet(axis_info a, axis_info b);                    /* what holds for both */
 int64_t ax_elem_div(const ax *x, ir_val v, const axis_info *a); /* what every element is a multiple of */
 /* the range lo..hi, or the whole type where that is beyond it; true when it fitted */
 bool ax_set_range(const ax *x, ir_val v, axis_info *r, ax_wide lo, ax_wide hi);

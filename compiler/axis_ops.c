@@ -1,12 +1,12 @@
 /* axis_ops.c: the axis analysis of arithmetic, comparisons, selections, conversions and pointers.
  *
- * Divisors are powers of two, so they survive wrapping. A run that rises by one does so modulo 2^64 for 64-bit values, where
- * wrapping changes nothing; a narrower value may be widened later, so where its computation could leave the type its runs are
- * given up. Ranges hold the value itself: a computation that could leave its type has the whole type as its range. Of u64 a
- * range is known only where all of it is below 2^63 - 1.
+ * Divisors are powers of two, so they survive wrapping. A run that rises by one does so modulo 2^64 for 64-bit values,
+ * where wrapping changes nothing; a narrower value may be widened later, so where its computation could leave the type
+ * its runs are given up. Ranges hold the value itself: a computation that could leave its type has the whole type as
+ * its range. Of u64 a range is known only where all of it is below 2^63 - 1.
  *
- * The divisor of a run is that of its first element. Where an op's runs come out shorter than an operand's, each starts a
- * multiple of the shorter length into a longer one, so the operand's divisor is cut to that length first (div_at).
+ * The divisor of a run is that of its first element. Where an op's runs come out shorter than an operand's, each starts
+ * a multiple of the shorter length into a longer one, so the operand's divisor is cut to that length first (div_at).
  */
 #include "compiler/axis_impl.h"
 
@@ -138,7 +138,8 @@ static axis_info sum_of(const ax *x, ir_op o, ir_val v, bool minus, int64_t scal
     }
     if (ax_dt(x, v) == DT_NONE)
         return r;
-    ax_wide lo = minus ? (ax_wide)a.lo - b.hi : (ax_wide)a.lo + b.lo, hi = minus ? (ax_wide)a.hi - b.lo : (ax_wide)a.hi + b.hi;
+    ax_wide lo = minus ? (ax_wide)a.lo - b.hi : (ax_wide)a.lo + b.lo,
+            hi = minus ? (ax_wide)a.hi - b.lo : (ax_wide)a.hi + b.hi;
     if (!ax_set_range(x, v, &r, lo, hi))
         give_up_runs(x, v, &r);
     return r;
@@ -152,7 +153,8 @@ static axis_info product_of(const ax *x, ir_op o, ir_val v, axis_info b, int64_t
         r.constancy[d] = ax_gcd(a.constancy[d], b.constancy[d]);
         r.div[d] = div;
     }
-    ax_wide p[4] = {(ax_wide)a.lo * b.lo, (ax_wide)a.lo * b.hi, (ax_wide)a.hi * b.lo, (ax_wide)a.hi * b.hi}, lo = p[0], hi = p[0];
+    ax_wide p[4] = {(ax_wide)a.lo * b.lo, (ax_wide)a.lo * b.hi, (ax_wide)a.hi * b.lo, (ax_wide)a.hi * b.hi}, lo = p[0],
+            hi = p[0];
     for (int i = 1; i < 4; i++) {
         lo = p[i] < lo ? p[i] : lo;
         hi = p[i] > hi ? p[i] : hi;
@@ -161,7 +163,7 @@ static axis_info product_of(const ax *x, ir_op o, ir_val v, axis_info b, int64_t
     return r;
 }
 
-/* truncated quotient by a constant c > 0: where nothing is negative, runs that start on multiples of c become constant */
+/* truncated quotient by a constant c > 0: of what isn't negative, runs that start on multiples of c become constant */
 static axis_info quotient_of(const ax *x, ir_op o, ir_val v, int64_t c)
 {
     axis_info a = info_in(x, o, 0), r = ax_nothing(x, v);
@@ -248,7 +250,8 @@ static axis_info least_or_most(const ax *x, ir_op o, ir_val v, bool most)
     axis_info a = info_in(x, o, 0), b = info_in(x, o, 1);
     axis_info r = plain(x, o, v, ax_min(ax_elem_div(x, ir_in(x->f, o, 0), &a), ax_elem_div(x, ir_in(x->f, o, 1), &b)));
     if (ax_dt(x, v) != DT_U64 || (a.lo >= 0 && b.lo >= 0))
-        ax_set_range(x, v, &r, most ? ax_max(a.lo, b.lo) : ax_min(a.lo, b.lo), most ? ax_max(a.hi, b.hi) : ax_min(a.hi, b.hi));
+        ax_set_range(x, v, &r, most ? ax_max(a.lo, b.lo) : ax_min(a.lo, b.lo),
+                     most ? ax_max(a.hi, b.hi) : ax_min(a.hi, b.hi));
     return r;
 }
 
@@ -266,8 +269,8 @@ static axis_info sign_of(const ax *x, ir_op o, ir_val v)
     return r;
 }
 
-/* A run of a that starts on a multiple of k is on one side of a multiple of k, k elements at a time: for a < b and a >= b where
- * b is one multiple of k all along the run; and with the operands exchanged for > and <=. */
+/* A run of a that starts on a multiple of k is on one side of a multiple of k, k elements at a time: for a < b and a >=
+ * b where b is one multiple of k all along the run; and with the operands exchanged for > and <=. */
 static axis_info compare_of(const ax *x, ir_op o, ir_val v)
 {
     axis_info r = plain(x, o, v, 1);
@@ -329,7 +332,8 @@ static axis_info ptr_cast_of(const ax *x, ir_op o, ir_val v)
     const ir_func *f = x->f;
     ir_type from = ir_vtype(f, ir_in(f, o, 0)), to = ir_vtype(f, v);
     axis_info a = info_in(x, o, 0), r = ax_nothing(x, v);
-    bool same = ir_type_is_ptr(f->m, from) && ir_type_is_ptr(f->m, to) && pointee_bytes(f->m, from) == pointee_bytes(f->m, to);
+    bool same =
+        ir_type_is_ptr(f->m, from) && ir_type_is_ptr(f->m, to) && pointee_bytes(f->m, from) == pointee_bytes(f->m, to);
     int64_t div = ax_elem_div(x, ir_in(f, o, 0), &a);
     if (same)
         return a;
@@ -360,33 +364,50 @@ axis_info ax_arith(const ax *x, ir_op o, ir_val v)
     bool is_const = ir_nin(f, o) > 1 && ir_const_int_of(f, ir_in(f, o, 1), &c);
     axis_info b = is_const ? info_in(x, o, 1) : ax_nothing(x, v);
     switch ((int)ir_op_code(f, o)) {
-    case IR_OP_add: return sum_of(x, o, v, false, 1);
-    case IR_OP_sub: return sum_of(x, o, v, true, 1);
+    case IR_OP_add:
+        return sum_of(x, o, v, false, 1);
+    case IR_OP_sub:
+        return sum_of(x, o, v, true, 1);
     case IR_OP_mul:
         b = info_in(x, o, 1);
         return product_of(x, o, v, b, ax_elem_div(x, ir_in(f, o, 1), &b));
-    case IR_OP_div: return is_const && c > 0 ? quotient_of(x, o, v, c) : plain(x, o, v, 1);
-    case IR_OP_rem: return is_const && c > 0 ? remainder_of(x, o, v, c) : plain(x, o, v, 1);
+    case IR_OP_div:
+        return is_const && c > 0 ? quotient_of(x, o, v, c) : plain(x, o, v, 1);
+    case IR_OP_rem:
+        return is_const && c > 0 ? remainder_of(x, o, v, c) : plain(x, o, v, 1);
     case IR_OP_shl:
-    case IR_OP_shr: return is_const ? shift_of(x, o, v, c) : plain(x, o, v, 1);
-    case IR_OP_and: return is_const && c >= 0 && c < INT64_MAX && ax_dt(x, v) != DT_BOOL ? mask_of(x, o, v, c) : bits_of(x, o, v);
+    case IR_OP_shr:
+        return is_const ? shift_of(x, o, v, c) : plain(x, o, v, 1);
+    case IR_OP_and:
+        return is_const && c >= 0 && c < INT64_MAX && ax_dt(x, v) != DT_BOOL ? mask_of(x, o, v, c) : bits_of(x, o, v);
     case IR_OP_or:
-    case IR_OP_xor: return bits_of(x, o, v);
-    case IR_OP_min: return least_or_most(x, o, v, false);
-    case IR_OP_max: return least_or_most(x, o, v, true);
+    case IR_OP_xor:
+        return bits_of(x, o, v);
+    case IR_OP_min:
+        return least_or_most(x, o, v, false);
+    case IR_OP_max:
+        return least_or_most(x, o, v, true);
     case IR_OP_neg:
-    case IR_OP_abs: return sign_of(x, o, v);
-    case IR_OP_not: return plain(x, o, v, 1);
+    case IR_OP_abs:
+        return sign_of(x, o, v);
+    case IR_OP_not:
+        return plain(x, o, v, 1);
     case IR_OP_eq:
     case IR_OP_ne:
     case IR_OP_lt:
     case IR_OP_le:
     case IR_OP_gt:
-    case IR_OP_ge: return compare_of(x, o, v);
-    case IR_OP_cast: return cast_of(x, o, v);
-    case IR_OP_select: return select_of(x, o, v);
-    case IR_OP_ptr_add: return sum_of(x, o, v, false, pointee_bytes(f->m, ir_vtype(f, v)));
-    case IR_OP_ptr_cast: return ptr_cast_of(x, o, v);
-    default: return ax_nothing(x, v);
+    case IR_OP_ge:
+        return compare_of(x, o, v);
+    case IR_OP_cast:
+        return cast_of(x, o, v);
+    case IR_OP_select:
+        return select_of(x, o, v);
+    case IR_OP_ptr_add:
+        return sum_of(x, o, v, false, pointee_bytes(f->m, ir_vtype(f, v)));
+    case IR_OP_ptr_cast:
+        return ptr_cast_of(x, o, v);
+    default:
+        return ax_nothing(x, v);
     }
 }

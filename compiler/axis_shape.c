@@ -182,15 +182,24 @@ static axis_info hint_of(const ax *x, ir_op o)
 axis_info ax_shape(const ax *x, ir_op o, ir_val v)
 {
     switch ((int)ir_op_code(x->f, o)) {
-    case IR_OP_splat: return splat_of(x, o, v);
-    case IR_OP_broadcast: return broadcast_of(x, o, v);
-    case IR_OP_reshape: return reshape_of(x, o, v);
-    case IR_OP_permute: return permute_of(x, o);
-    case IR_OP_slice: return slice_of(x, o, v);
-    case IR_OP_extract: return extract_of(x, o, v);
-    case IR_OP_hint: return hint_of(x, o);
+    case IR_OP_splat:
+        return splat_of(x, o, v);
+    case IR_OP_broadcast:
+        return broadcast_of(x, o, v);
+    case IR_OP_reshape:
+        return reshape_of(x, o, v);
+    case IR_OP_permute:
+        return permute_of(x, o);
+    case IR_OP_slice:
+        return slice_of(x, o, v);
+    case IR_OP_extract:
+        return extract_of(x, o, v);
+    case IR_OP_hint:
+        return hint_of(x, o);
     case IR_OP_join:
-    case IR_OP_cat: return shuffled(x, o, v, 2);
-    default: return shuffled(x, o, v, 1); /* split, gather */
+    case IR_OP_cat:
+        return shuffled(x, o, v, 2);
+    default:
+        return shuffled(x, o, v, 1); /* split, gather */
     }
 }

@@ -1,8 +1,8 @@
 /* build.c: the builder: emission with folding and common-subexpression elimination.
  *
- * CSE keeps one hash table of the ops already emitted that are visible: pure ops without regions, and loads of the current
- * memory epoch (any op that may write, or any region, starts a new one). Entries are undone when the region that they stand in
- * is popped, so what is found dominates what is being built.
+ * CSE keeps one hash table of the ops already emitted that are visible: pure ops without regions, and loads of the
+ * current memory epoch (any op that may write, or any region, starts a new one). Entries are undone when the region
+ * that they stand in is popped, so what is found dominates what is being built.
  */
 #include "compiler/fold.h"
 #include "compiler/tables.h"
@@ -70,7 +70,8 @@ static bool same_as_op(const ir_builder *b, ir_op o, const ir_desc *d, uint32_t 
         if (f->pool.at[p->in + i] != d->in[i].id)
             return false;
     for (uint32_t i = 0; i < d->nattr; i++)
-        if (f->pool.at[p->attrs + 2 * i] != (uint32_t)d->attrs[i].key || f->pool.at[p->attrs + 2 * i + 1] != d->attrs[i].val.id)
+        if (f->pool.at[p->attrs + 2 * i] != (uint32_t)d->attrs[i].key ||
+            f->pool.at[p->attrs + 2 * i + 1] != d->attrs[i].val.id)
             return false;
     return true;
 }
@@ -161,7 +162,12 @@ static ir_op append(ir_builder *b, const ir_desc *d, ir_val *out)
 {
     ir_func *f = b->f;
     ir_op o = {f->ops.n};
-    ir_op_data p = {.code = (uint16_t)d->code, .nattr = (uint16_t)d->nattr, .nin = d->nin, .nout = d->nout, .nregions = d->nregions, .loc = b->loc};
+    ir_op_data p = {.code = (uint16_t)d->code,
+                    .nattr = (uint16_t)d->nattr,
+                    .nin = d->nin,
+                    .nout = d->nout,
+                    .nregions = d->nregions,
+                    .loc = b->loc};
     uint32_t at = pool_room(f, d->nin + d->nout + 2 * d->nattr + d->nregions);
     p.in = at;
     p.out = p.in + d->nin;

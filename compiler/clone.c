@@ -104,8 +104,15 @@ void ir_clone_op(ir_builder *b, const ir_func *old, ir_op o, ir_map *m)
     }
     b->loc = loc_to(b->m, old->m, p.loc);
     b->origin = p.origin;
-    ir_desc d = {.code = (ir_code)p.code, .in = in, .nin = p.nin, .types = types, .nout = p.nout, .attrs = attrs,
-                 .nattr = p.nattr, .regions = regions, .nregions = p.nregions};
+    ir_desc d = {.code = (ir_code)p.code,
+                 .in = in,
+                 .nin = p.nin,
+                 .types = types,
+                 .nout = p.nout,
+                 .attrs = attrs,
+                 .nattr = p.nattr,
+                 .regions = regions,
+                 .nregions = p.nregions};
     ir_emit(b, &d, out);
     b->origin = 0;
     for (uint32_t i = 0; i < p.nout; i++)
@@ -115,8 +122,8 @@ void ir_clone_op(ir_builder *b, const ir_func *old, ir_op o, ir_map *m)
 void ir_clone_ops(ir_builder *b, const ir_func *old, ir_region r, ir_map *m, bool with_terminator)
 {
     FOR_OPS(old, r, o)
-        if (with_terminator || !(ir_info(old, o)->flags & TERM))
-            ir_clone_op(b, old, o, m);
+    if (with_terminator || !(ir_info(old, o)->flags & TERM))
+        ir_clone_op(b, old, o, m);
 }
 
 /* everything of a function but its ops */

@@ -1,9 +1,9 @@
 /* fold.c: what the builder does before it appends an op: the way in to the rules.
  *
- * A rule gives back the very values the op would compute (NaN payloads aside) from values at hand or from fewer, simpler ops,
- * which it emits through the builder, so they fold in turn. Each rule makes the expression smaller or moves it towards one
- * canonical form (constants right, arithmetic on scalars before splat), so emission ends. Rules never look below a definition's
- * definition more than once: the budget is 0.3 us an op and pass.
+ * A rule gives back the very values the op would compute (NaN payloads aside) from values at hand or from fewer,
+ * simpler ops, which it emits through the builder, so they fold in turn. Each rule makes the expression smaller or
+ * moves it towards one canonical form (constants right, arithmetic on scalars before splat), so emission ends. Rules
+ * never look below a definition's definition more than once: the budget is 0.3 us an op and pass.
  */
 #include "compiler/fold.h"
 
@@ -30,6 +30,7 @@ bool ir_fold(ir_builder *b, const ir_desc *d, ir_val *out)
     case IR_OP_assert:
     case IR_OP_expect_eq:
     case IR_OP_ptr_cast:
+    case IR_OP_hint:
         return fold_mem(b, d, out);
     default:
         return (info->flags & PURE) && (info->flags & ELT) && fold_arith(b, d, out);

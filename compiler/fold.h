@@ -6,7 +6,7 @@
 
 /* fold.c: true when the results of the op described are already there, or were made of simpler ops; they land in out */
 bool ir_fold(ir_builder *b, const ir_desc *d, ir_val *out);
-/* fold_eval.c: an arithmetic op or comparison on constants of dtype d (three bit patterns); false where it isn't folded */
+/* fold_eval.c: an arithmetic op or comparison on constants of dtype d (three patterns); false where it isn't folded */
 bool fold_eval(ir_code code, dtype d, bool nan, const uint64_t *v, uint64_t *out);
 /* fold_arith.c, fold_shape.c, fold_mem.c */
 bool fold_arith(ir_builder *b, const ir_desc *d, ir_val *out);
@@ -20,6 +20,9 @@ static inline ir_op def_is(const ir_builder *b, ir_val v, ir_code code)
     return o.id && ir_op_code(b->f, o) == code ? o : (ir_op){0};
 }
 
-static inline bool same_val(ir_val x, ir_val y) { return x.id == y.id; }
+static inline bool same_val(ir_val x, ir_val y)
+{
+    return x.id == y.id;
+}
 
 #endif

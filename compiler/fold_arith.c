@@ -42,7 +42,7 @@ static bool fold_constants(ir_builder *b, const ir_desc *d, ir_val *out)
     return give(out, ir_const_bits(b, d->types[0], r));
 }
 
-/* what each element of v is made from: a splat's scalar, or v itself where it is a scalar (the condition of a select) */
+/* what each element of v is made from: a splat's scalar, or v itself where it is one (the condition of a select) */
 static ir_val scalar_of(const ir_builder *b, ir_val v)
 {
     ir_op o = def_is(b, v, IR_OP_splat);
@@ -94,11 +94,15 @@ static bool fold_right_float(const ir_desc *d, dtype dt, uint64_t y, ir_val *out
 {
     bool one = dt_is_any_float(dt) && dt_float(dt, y) == 1;
     switch ((int)d->code) {
-    case IR_OP_add: return is_zero_float(y, dt, true) && give(out, d->in[0]);
-    case IR_OP_sub: return is_zero_float(y, dt, false) && give(out, d->in[0]);
+    case IR_OP_add:
+        return is_zero_float(y, dt, true) && give(out, d->in[0]);
+    case IR_OP_sub:
+        return is_zero_float(y, dt, false) && give(out, d->in[0]);
     case IR_OP_mul:
-    case IR_OP_div: return one && give(out, d->in[0]);
-    default: return false;
+    case IR_OP_div:
+        return one && give(out, d->in[0]);
+    default:
+        return false;
     }
 }
 
@@ -124,7 +128,8 @@ static bool fold_right_int(ir_builder *b, const ir_desc *d, dtype dt, uint64_t y
     case IR_OP_add:
         return y == 0 ? give(out, x) : reassociate(b, d, y, dt, out);
     case IR_OP_sub: /* x - c is x + -c, so that chains of both meet */
-        return y == 0 ? give(out, x) : give(out, ir_bin(b, IR_OP_add, x, ir_const_bits(b, d->types[0], dt_wrap(dt, 0 - y))));
+        return y == 0 ? give(out, x)
+                      : give(out, ir_bin(b, IR_OP_add, x, ir_const_bits(b, d->types[0], dt_wrap(dt, 0 - y))));
     case IR_OP_mul:
         return y == 1 ? give(out, x) : y == 0 ? give(out, d->in[1]) : reassociate(b, d, y, dt, out);
     case IR_OP_div:
@@ -180,11 +185,16 @@ static bool is_compare(ir_code code)
 static ir_code exchanged(ir_code code)
 {
     switch ((int)code) {
-    case IR_OP_lt: return IR_OP_gt;
-    case IR_OP_le: return IR_OP_ge;
-    case IR_OP_gt: return IR_OP_lt;
-    case IR_OP_ge: return IR_OP_le;
-    default: return code;
+    case IR_OP_lt:
+        return IR_OP_gt;
+    case IR_OP_le:
+        return IR_OP_ge;
+    case IR_OP_gt:
+        return IR_OP_lt;
+    case IR_OP_ge:
+        return IR_OP_le;
+    default:
+        return code;
     }
 }
 
@@ -192,12 +202,18 @@ static ir_code exchanged(ir_code code)
 static ir_code opposite(ir_code code)
 {
     switch ((int)code) {
-    case IR_OP_eq: return IR_OP_ne;
-    case IR_OP_ne: return IR_OP_eq;
-    case IR_OP_lt: return IR_OP_ge;
-    case IR_OP_le: return IR_OP_gt;
-    case IR_OP_gt: return IR_OP_le;
-    default: return IR_OP_lt;
+    case IR_OP_eq:
+        return IR_OP_ne;
+    case IR_OP_ne:
+        return IR_OP_eq;
+    case IR_OP_lt:
+        return IR_OP_ge;
+    case IR_OP_le:
+        return IR_OP_gt;
+    case IR_OP_gt:
+        return IR_OP_le;
+    default:
+        return IR_OP_lt;
     }
 }
 
@@ -266,7 +282,8 @@ static bool fold_select(ir_builder *b, const ir_desc *d, ir_val *out)
         return give(out, d->in[1]);
     if (def_is(b, d->in[1], IR_OP_undef).id)
         return give(out, d->in[2]);
-    if (d->types[0].id == ir_vtype(b->f, d->in[0]).id && ir_const_of(b->f, d->in[1], &x) && ir_const_of(b->f, d->in[2], &y))
+    if (d->types[0].id == ir_vtype(b->f, d->in[0]).id && ir_const_of(b->f, d->in[1], &x) &&
+        ir_const_of(b->f, d->in[2], &y))
         return give(out, x ? d->in[0] : ir_un(b, IR_OP_not, d->in[0]));
     ir_op n = def_is(b, d->in[0], IR_OP_not);
     if (n.id)
@@ -300,7 +317,8 @@ static bool fold_cast(ir_builder *b, const ir_desc *d, ir_val *out)
     dtype from = ir_type_dt(b->m, ir_vtype(b->f, x));
     if (from == DT_BOOL && to == DT_BOOL)
         return give(out, x);
-    bool cut = dt_is_int(from) && dt_is_int(mid) && dt_is_int(to) && dt_bits(to) <= dt_bits(mid); /* only low bits are left */
+    bool cut =
+        dt_is_int(from) && dt_is_int(mid) && dt_is_int(to) && dt_bits(to) <= dt_bits(mid); /* only low bits are left */
     if (!cut && (!holds(from, mid) || dt_is_any_float(from) != dt_is_any_float(to)))
         return false;
     if (from == to)
@@ -352,11 +370,16 @@ bool fold_arith(ir_builder *b, const ir_desc *d, ir_val *out)
     if (fold_splats(b, d, out))
         return true;
     switch ((int)d->code) {
-    case IR_OP_select: return fold_select(b, d, out);
-    case IR_OP_cast: return fold_cast(b, d, out);
-    case IR_OP_bitcast: return fold_bitcast(b, d, out);
-    case IR_OP_ptr_add: return fold_ptr_add(b, d, out);
-    default: break;
+    case IR_OP_select:
+        return fold_select(b, d, out);
+    case IR_OP_cast:
+        return fold_cast(b, d, out);
+    case IR_OP_bitcast:
+        return fold_bitcast(b, d, out);
+    case IR_OP_ptr_add:
+        return fold_ptr_add(b, d, out);
+    default:
+        break;
     }
     return d->nin == 2 ? fold_two(b, d, out) : d->nin == 1 && fold_one(b, d, out);
 }

@@ -1,9 +1,9 @@
 /* fold_eval.c: one element of an elementwise op on bit patterns: what folding computes.
  *
- * Integers wrap by working on 64 bits and cutting. f32 is computed in float and f64 in double, as the machine would; f16 and
- * bf16 in float and rounded once, which equals correct rounding for sums, products, quotients and roots since float has more
- * than twice their precision plus two bits. Not folded: functions whose last bits are a target's own, and fma in f16 and
- * bf16. Written apart from the interpreter, so that the two check each other.
+ * Integers wrap by working on 64 bits and cutting. f32 is computed in float and f64 in double, as the machine would;
+ * f16 and bf16 in float and rounded once, which equals correct rounding for sums, products, quotients and roots since
+ * float has more than twice their precision plus two bits. Not folded: functions whose last bits are a target's own,
+ * and fma in f16 and bf16. Written apart from the interpreter, so that the two check each other.
  */
 #include "compiler/fold.h"
 
@@ -87,23 +87,56 @@ static bool eval_int(ir_code code, dtype d, uint64_t a, uint64_t b, uint64_t *ou
     if (!dt_is_signed(d) && dt_wrap(d, b) > 64)
         n = 64;
     switch ((int)code) {
-    case IR_OP_add: r = a + b; break;
-    case IR_OP_sub: r = a - b; break;
-    case IR_OP_mul: r = a * b; break;
-    case IR_OP_div: r = divide(d, a, b, false); break;
-    case IR_OP_rem: r = divide(d, a, b, true); break;
-    case IR_OP_neg: r = 0 - a; break;
-    case IR_OP_abs: r = dt_is_signed(d) && dt_int(d, a) < 0 ? 0 - a : a; break;
-    case IR_OP_min: r = less(d, b, a) ? b : a; break;
-    case IR_OP_max: r = less(d, a, b) ? b : a; break;
-    case IR_OP_mulhi: r = high_half(d, a, b); break;
-    case IR_OP_and: r = a & b; break;
-    case IR_OP_or: r = a | b; break;
-    case IR_OP_xor: r = a ^ b; break;
-    case IR_OP_not: r = ~a; break;
-    case IR_OP_shl: r = shift_left(d, a, n); break;
-    case IR_OP_shr: r = shift_right(d, a, n); break;
-    default: return false;
+    case IR_OP_add:
+        r = a + b;
+        break;
+    case IR_OP_sub:
+        r = a - b;
+        break;
+    case IR_OP_mul:
+        r = a * b;
+        break;
+    case IR_OP_div:
+        r = divide(d, a, b, false);
+        break;
+    case IR_OP_rem:
+        r = divide(d, a, b, true);
+        break;
+    case IR_OP_neg:
+        r = 0 - a;
+        break;
+    case IR_OP_abs:
+        r = dt_is_signed(d) && dt_int(d, a) < 0 ? 0 - a : a;
+        break;
+    case IR_OP_min:
+        r = less(d, b, a) ? b : a;
+        break;
+    case IR_OP_max:
+        r = less(d, a, b) ? b : a;
+        break;
+    case IR_OP_mulhi:
+        r = high_half(d, a, b);
+        break;
+    case IR_OP_and:
+        r = a & b;
+        break;
+    case IR_OP_or:
+        r = a | b;
+        break;
+    case IR_OP_xor:
+        r = a ^ b;
+        break;
+    case IR_OP_not:
+        r = ~a;
+        break;
+    case IR_OP_shl:
+        r = shift_left(d, a, n);
+        break;
+    case IR_OP_shr:
+        r = shift_right(d, a, n);
+        break;
+    default:
+        return false;
     }
     *out = dt_wrap(d, r);
     return true;
@@ -122,32 +155,70 @@ static double pick(bool want_min, bool nan, double a, double b)
 static bool eval_f32(ir_code code, bool nan, float a, float b, float c, float *r)
 {
     switch ((int)code) {
-    case IR_OP_add: *r = a + b; return true;
-    case IR_OP_sub: *r = a - b; return true;
-    case IR_OP_mul: *r = a * b; return true;
-    case IR_OP_div: *r = a / b; return true;
-    case IR_OP_min: *r = (float)pick(true, nan, a, b); return true;
-    case IR_OP_max: *r = (float)pick(false, nan, a, b); return true;
-    case IR_OP_fma: *r = fmaf(a, b, c); return true;
-    case IR_OP_floor: *r = floorf(a); return true;
-    case IR_OP_ceil: *r = ceilf(a); return true;
-    default: return false;
+    case IR_OP_add:
+        *r = a + b;
+        return true;
+    case IR_OP_sub:
+        *r = a - b;
+        return true;
+    case IR_OP_mul:
+        *r = a * b;
+        return true;
+    case IR_OP_div:
+        *r = a / b;
+        return true;
+    case IR_OP_min:
+        *r = (float)pick(true, nan, a, b);
+        return true;
+    case IR_OP_max:
+        *r = (float)pick(false, nan, a, b);
+        return true;
+    case IR_OP_fma:
+        *r = fmaf(a, b, c);
+        return true;
+    case IR_OP_floor:
+        *r = floorf(a);
+        return true;
+    case IR_OP_ceil:
+        *r = ceilf(a);
+        return true;
+    default:
+        return false;
     }
 }
 
 static bool eval_f64(ir_code code, bool nan, double a, double b, double c, double *r)
 {
     switch ((int)code) {
-    case IR_OP_add: *r = a + b; return true;
-    case IR_OP_sub: *r = a - b; return true;
-    case IR_OP_mul: *r = a * b; return true;
-    case IR_OP_div: *r = a / b; return true;
-    case IR_OP_min: *r = pick(true, nan, a, b); return true;
-    case IR_OP_max: *r = pick(false, nan, a, b); return true;
-    case IR_OP_fma: *r = fma(a, b, c); return true;
-    case IR_OP_floor: *r = floor(a); return true;
-    case IR_OP_ceil: *r = ceil(a); return true;
-    default: return false;
+    case IR_OP_add:
+        *r = a + b;
+        return true;
+    case IR_OP_sub:
+        *r = a - b;
+        return true;
+    case IR_OP_mul:
+        *r = a * b;
+        return true;
+    case IR_OP_div:
+        *r = a / b;
+        return true;
+    case IR_OP_min:
+        *r = pick(true, nan, a, b);
+        return true;
+    case IR_OP_max:
+        *r = pick(false, nan, a, b);
+        return true;
+    case IR_OP_fma:
+        *r = fma(a, b, c);
+        return true;
+    case IR_OP_floor:
+        *r = floor(a);
+        return true;
+    case IR_OP_ceil:
+        *r = ceil(a);
+        return true;
+    default:
+        return false;
     }
 }
 
@@ -164,7 +235,8 @@ static bool eval_float(ir_code code, dtype d, bool nan, const uint64_t *v, uint6
         *out = ok ? of_double(r) : 0;
         return ok;
     }
-    float a = d == DT_F32 ? as_float(v[0]) : (float)dt_float(d, v[0]), b = d == DT_F32 ? as_float(v[1]) : (float)dt_float(d, v[1]);
+    float a = d == DT_F32 ? as_float(v[0]) : (float)dt_float(d, v[0]),
+          b = d == DT_F32 ? as_float(v[1]) : (float)dt_float(d, v[1]);
     float c = d == DT_F32 ? as_float(v[2]) : 0, r;
     if ((code == IR_OP_fma && d != DT_F32) || !eval_f32(code, nan, a, b, c, &r))
         return false;
@@ -190,13 +262,26 @@ static bool eval_compare(ir_code code, dtype d, uint64_t a, uint64_t b, bool *r)
         eq = dt_wrap(d, a) == dt_wrap(d, b);
     }
     switch ((int)code) {
-    case IR_OP_eq: *r = eq; return true;
-    case IR_OP_ne: *r = !eq; return true;
-    case IR_OP_lt: *r = lt; return true;
-    case IR_OP_le: *r = lt || eq; return true;
-    case IR_OP_gt: *r = !lt && !eq; return true;
-    case IR_OP_ge: *r = !lt; return true;
-    default: return false;
+    case IR_OP_eq:
+        *r = eq;
+        return true;
+    case IR_OP_ne:
+        *r = !eq;
+        return true;
+    case IR_OP_lt:
+        *r = lt;
+        return true;
+    case IR_OP_le:
+        *r = lt || eq;
+        return true;
+    case IR_OP_gt:
+        *r = !lt && !eq;
+        return true;
+    case IR_OP_ge:
+        *r = !lt;
+        return true;
+    default:
+        return false;
     }
 }
 

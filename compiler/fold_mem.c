@@ -81,6 +81,20 @@ static bool fold_tensor(ir_builder *b, const ir_desc *d, ir_val *out)
     return give(out, ir_in(b->f, o, at));
 }
 
+/* a promise about a constant, or of nothing */
+static bool fold_hint(ir_builder *b, const ir_desc *d, ir_val *out)
+{
+    uint64_t bits;
+    uint32_t n;
+    bool says = false;
+    for (uint32_t i = 0; i < d->nattr; i++) {
+        const int64_t *x = ir_attr_as_ints(b->m, d->attrs[i].val, &n);
+        for (uint32_t k = 0; k < n; k++)
+            says |= x[k] > 1;
+    }
+    return (!says || ir_const_of(b->f, d->in[0], &bits)) && give(out, d->in[0]);
+}
+
 bool fold_mem(ir_builder *b, const ir_desc *d, ir_val *out)
 {
     uint64_t bits;
@@ -101,6 +115,8 @@ bool fold_mem(ir_builder *b, const ir_desc *d, ir_val *out)
         return ir_const_of(b->f, d->in[0], &bits) && bits == 1;
     case IR_OP_expect_eq:
         return same_val(d->in[0], d->in[1]);
+    case IR_OP_hint:
+        return fold_hint(b, d, out);
     case IR_OP_ptr_cast:
         return d->types[0].id == ir_vtype(b->f, d->in[0]).id && give(out, d->in[0]);
     default:

@@ -1,15 +1,16 @@
 /* guards.c: under which launches do a kernel's i64 values fit 32 bits?
  *
- * A value is boundable where it is made by arithmetic from launch-time integers: parameters, sizes and strides of tensor
- * parameters, program ids, counts of programs, ranges, constants, and loop indices between such bounds. Its least and greatest
- * value are then expressions over the launch, found by interval arithmetic. The guard function of a kernel (FUNC_HOST, the
- * kernel's parameters, one i64 result) evaluates them in f64, which can't overflow and is exact wherever it matters, since
- * 2^31 is far below 2^53, and is 1 when every tile of i64 values fits. It is evaluated once a launch.
+ * A value is boundable where it is made by arithmetic from launch-time integers: parameters, sizes and strides of
+ * tensor parameters, program ids, counts of programs, ranges, constants, and loop indices between such bounds. Its
+ * least and greatest value are then expressions over the launch, found by interval arithmetic. The guard function of a
+ * kernel (FUNC_HOST, the kernel's parameters, one i64 result) evaluates them in f64, which can't overflow and is exact
+ * wherever it matters, since 2^31 is far below 2^53, and is 1 when every tile of i64 values fits. It is evaluated once
+ * a launch.
  *
- * The function is derived before anything that a launch specialises on, in a form of the kernel where tensor accesses are
- * pointers (narrow_form). Pass narrow meets other code later and asks anew, value by value (guards_open, guards_hold): the bound
- * is written down through a builder that already holds the guard function, and the launch has checked it iff that finds the
- * comparisons there.
+ * The function is derived before anything that a launch specialises on, in a form of the kernel where tensor accesses
+ * are pointers (narrow_form). Pass narrow meets other code later and asks anew, value by value (guards_open,
+ * guards_hold): the bound is written down through a builder that already holds the guard function, and the launch has
+ * checked it iff that finds the comparisons there.
  */
 #include "compiler/guards.h"
 
@@ -24,7 +25,7 @@ typedef struct guards {
     arena *a;
     ir_func *host;
     ir_builder b;
-    bound *at;  /* by value id, made when first asked for */
+    bound *at; /* by value id, made when first asked for */
     bool *have;
     ir_val ok;
     axis_guard_list *list;
@@ -84,7 +85,8 @@ static bool boundable_op(const ir_func *f, const bool *ok, ir_op o)
 
 static void find(const ir_func *f, bool *ok, ir_region r)
 {
-    FOR_OPS(f, r, o) {
+    FOR_OPS(f, r, o)
+    {
         if (ir_op_code(f, o) == IR_OP_for && is_i64(f, ir_in(f, o, 0)))
             ok[ir_param_of(f, ir_op_region(f, o, 0), 0).id] = ok[ir_in(f, o, 0).id] && ok[ir_in(f, o, 1).id];
         for (uint32_t i = 0; i < ir_o(f, o)->nregions; i++)
@@ -113,7 +115,8 @@ static ir_type f64_of(guards *g)
 
 static bound literal(guards *g, int64_t lo, int64_t hi)
 {
-    return (bound){ir_const_f(&g->b, f64_of(g), (double)lo), ir_const_f(&g->b, f64_of(g), (double)hi), str_fmt(g->a, "%lld", (long long)hi), true};
+    return (bound){ir_const_f(&g->b, f64_of(g), (double)lo), ir_const_f(&g->b, f64_of(g), (double)hi),
+                   str_fmt(g->a, "%lld", (long long)hi), true};
 }
 
 static bound exactly(guards *g, ir_val v, str text)
@@ -122,8 +125,14 @@ static bound exactly(guards *g, ir_val v, str text)
     return (bound){x, x, text, true};
 }
 
-static ir_val least(guards *g, ir_val x, ir_val y) { return ir_bin(&g->b, IR_OP_min, x, y); }
-static ir_val most(guards *g, ir_val x, ir_val y) { return ir_bin(&g->b, IR_OP_max, x, y); }
+static ir_val least(guards *g, ir_val x, ir_val y)
+{
+    return ir_bin(&g->b, IR_OP_min, x, y);
+}
+static ir_val most(guards *g, ir_val x, ir_val y)
+{
+    return ir_bin(&g->b, IR_OP_max, x, y);
+}
 
 static str in_brackets(guards *g, bound x)
 {
@@ -132,8 +141,8 @@ static str in_brackets(guards *g, bound x)
 
 static bound product(guards *g, bound x, bound y)
 {
-    ir_val p[4] = {ir_bin(&g->b, IR_OP_mul, x.lo, y.lo), ir_bin(&g->b, IR_OP_mul, x.lo, y.hi), ir_bin(&g->b, IR_OP_mul, x.hi, y.lo),
-                   ir_bin(&g->b, IR_OP_mul, x.hi, y.hi)};
+    ir_val p[4] = {ir_bin(&g->b, IR_OP_mul, x.lo, y.lo), ir_bin(&g->b, IR_OP_mul, x.lo, y.hi),
+                   ir_bin(&g->b, IR_OP_mul, x.hi, y.lo), ir_bin(&g->b, IR_OP_mul, x.hi, y.hi)};
     bound r = {p[0], p[0], str_fmt(g->a, "%.*s * %.*s", STR_ARG(in_brackets(g, x)), STR_ARG(in_brackets(g, y))), false};
     for (int i = 1; i < 4; i++) {
         r.lo = least(g, r.lo, p[i]);
@@ -144,7 +153,8 @@ static bound product(guards *g, bound x, bound y)
 
 static bound either(guards *g, bound x, bound y)
 {
-    return (bound){least(g, x.lo, y.lo), most(g, x.hi, y.hi), str_fmt(g->a, "max(%.*s, %.*s)", STR_ARG(x.text), STR_ARG(y.text)), true};
+    return (bound){least(g, x.lo, y.lo), most(g, x.hi, y.hi),
+                   str_fmt(g->a, "max(%.*s, %.*s)", STR_ARG(x.text), STR_ARG(y.text)), true};
 }
 
 /* no further from 0 than x is, either way */
@@ -189,7 +199,8 @@ static bound of_tensor(guards *g, ir_op o)
     ir_val t = ir_param_of(g->host, g->host->body, p);
     bool size = ir_op_code(g->f, o) == IR_OP_tensor_dim;
     ir_val v = ir_emit1a(&g->b, ir_op_code(g->f, o), ir_type_num(m, DT_I64), &t, 1, KEY_dim, ir_attr_int(m, d));
-    return exactly(g, v, str_fmt(g->a, "%.*s.%s(%lld)", STR_ARG(g->f->params.at[p].name), size ? "size" : "stride", (long long)d));
+    return exactly(
+        g, v, str_fmt(g->a, "%.*s.%s(%lld)", STR_ARG(g->f->params.at[p].name), size ? "size" : "stride", (long long)d));
 }
 
 static bound of_op(guards *g, ir_op o, ir_val v)
@@ -205,10 +216,13 @@ static bound of_op(guards *g, ir_op o, ir_val v)
         c = ir_int(f, o, KEY_start, 0);
         return literal(g, c, c + ir_type_count(f->m, ir_vtype(f, v)) - 1);
     case IR_OP_program_id:
-    case IR_OP_num_programs: return of_launch(g, o);
+    case IR_OP_num_programs:
+        return of_launch(g, o);
     case IR_OP_tensor_dim:
-    case IR_OP_tensor_stride: return of_tensor(g, o);
-    case IR_OP_cast: return of_cast(g, a);
+    case IR_OP_tensor_stride:
+        return of_tensor(g, o);
+    case IR_OP_cast:
+        return of_cast(g, a);
     case IR_OP_add: {
         bound x = bound_of(g, a), y = bound_of(g, ir_in(f, o, 1));
         return (bound){ir_bin(&g->b, IR_OP_add, x.lo, y.lo), ir_bin(&g->b, IR_OP_add, x.hi, y.hi),
@@ -222,13 +236,18 @@ static bound of_op(guards *g, ir_op o, ir_val v)
         bound x = around(g, bound_of(g, a));
         return x;
     }
-    case IR_OP_mul: return product(g, bound_of(g, a), bound_of(g, ir_in(f, o, 1)));
+    case IR_OP_mul:
+        return product(g, bound_of(g, a), bound_of(g, ir_in(f, o, 1)));
     case IR_OP_min:
-    case IR_OP_max: return either(g, bound_of(g, a), bound_of(g, ir_in(f, o, 1)));
-    case IR_OP_select: return either(g, bound_of(g, ir_in(f, o, 1)), bound_of(g, ir_in(f, o, 2)));
+    case IR_OP_max:
+        return either(g, bound_of(g, a), bound_of(g, ir_in(f, o, 1)));
+    case IR_OP_select:
+        return either(g, bound_of(g, ir_in(f, o, 1)), bound_of(g, ir_in(f, o, 2)));
     case IR_OP_div:
-    case IR_OP_rem: return around(g, bound_of(g, a));
-    default: return bound_of(g, a);
+    case IR_OP_rem:
+        return around(g, bound_of(g, a));
+    default:
+        return bound_of(g, a);
     }
 }
 

@@ -3,7 +3,7 @@
 
 const ir_op_info ir_ops[IR_CODE_COUNT] = {
     [IR_NOP] = {"nop", 0, 0, 0, 0, ANY, RULE_OWN, "", "no op"},
-#define OP(name, nin, nout, nregions, flags, stages, rule, attrs, doc)                                                  \
+#define OP(name, nin, nout, nregions, flags, stages, rule, attrs, doc)                                                 \
     [IR_OP_##name] = {#name, nin, nout, nregions, flags, stages, rule, attrs, doc},
 #include "compiler/ops.def"
 #undef OP
@@ -44,12 +44,18 @@ static const char *const names_precision[] = {
 static const char *const *names_of(ir_key key)
 {
     switch ((int)key) {
-    case KEY_rmw: return names_rmw;
-    case KEY_sem: return names_sem;
-    case KEY_scope: return names_scope;
-    case KEY_cache: return names_cache;
-    case KEY_evict: return names_evict;
-    case KEY_precision: return names_precision;
+    case KEY_rmw:
+        return names_rmw;
+    case KEY_sem:
+        return names_sem;
+    case KEY_scope:
+        return names_scope;
+    case KEY_cache:
+        return names_cache;
+    case KEY_evict:
+        return names_evict;
+    case KEY_precision:
+        return names_precision;
     }
     return NULL;
 }

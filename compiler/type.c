@@ -1,7 +1,7 @@
 /* type.c: interning of types, attribute values and locations, and questions about types.
  *
- * The three share one open-addressing table: a slot holds kind and id, equality is asked of the kind's own array. Keys are
- * compared field by field, never as bytes, since structs have padding.
+ * The three share one open-addressing table: a slot holds kind and id, equality is asked of the kind's own array. Keys
+ * are compared field by field, never as bytes, since structs have padding.
  */
 #include "compiler/tables.h"
 
@@ -86,8 +86,9 @@ static uint32_t find(ir_module *m, uint32_t kind, uint64_t hash, const void *key
         uint32_t id = t->slots[i];
         if (t->slot_kinds[i] != kind)
             continue;
-        if (kind == TAB_TYPE ? type_same(&t->types.at[id], key)
-                             : kind == TAB_ATTR ? attr_same(&t->attrs.at[id], key) : loc_same(&t->locs.at[id], key))
+        if (kind == TAB_TYPE   ? type_same(&t->types.at[id], key)
+            : kind == TAB_ATTR ? attr_same(&t->attrs.at[id], key)
+                               : loc_same(&t->locs.at[id], key))
             break;
     }
     return i;

@@ -66,8 +66,8 @@ uint64_t dt_from_double(dtype d, double x, bool rtz)
     return rtz ? num_encode_rtz(dtypes[d].fmt, x) : num_encode(dtypes[d].fmt, x);
 }
 
-/* A 64-bit integer need not be exact in float64; rounding it twice would be wrong. Fold what doesn't fit in 53 bits into a
- * sticky bit first: every target format has at most 53 bits, so the second rounding then is the only one. */
+/* A 64-bit integer need not be exact in float64; rounding it twice would be wrong. Fold what doesn't fit in 53 bits
+ * into a sticky bit first: every target format has at most 53 bits, so the second rounding then is the only one. */
 static double sticky_double(bool negative, uint64_t mag)
 {
     int extra = 0;

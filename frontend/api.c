@@ -372,9 +372,9 @@ static bool check_names(lower *l, const fe_kernel *k, const fe_choice *c)
     return ok;
 }
 
-/* Runs f with a scratch arena that is gone afterwards, also where memory ends in between: then the unit's owner is told in
- * its own way (arena.h), or the fault is a diagnostic. */
-bool unit_guarded(fe_unit *u, arena *out, unit_fn *f, void *ctx)
+/* Runs f with a scratch arena that is gone afterwards, as `out` is where it is `owned`, also where memory ends in between:
+ * then the unit's owner is told in its own way (arena.h), or the fault is a diagnostic. */
+bool unit_guarded(fe_unit *u, arena *out, bool owned, unit_fn *f, void *ctx)
 {
     jmp_buf here, *unit_oom = u->a->oom, *out_oom = out->oom;
     arena scratch;
@@ -389,6 +389,8 @@ bool unit_guarded(fe_unit *u, arena *out, unit_fn *f, void *ctx)
     u->a->oom = unit_oom;
     out->oom = out_oom;
     arena_fini(&scratch);
+    if (owned)
+        arena_fini(out);
     if (ended && unit_oom)
         longjmp(*unit_oom, 1);
     if (ended)
@@ -422,7 +424,7 @@ bool fe_lower(fe_unit *u, str kernel, const fe_choice *c, ir_module *out, str *i
         return false;
     }
     lower_request r = {u, (uint32_t)i, c, out, ir_name};
-    return unit_guarded(u, out->a, lower_requested, &r);
+    return unit_guarded(u, out->a, false, lower_requested, &r);
 }
 
 void fe_print_ast(const fe_unit *u, strbuf *out) { ast_print(u->ast, out); }

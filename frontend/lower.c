@@ -124,6 +124,7 @@ void fx_env(lower *l, fx *f, const ast_fn *decl)
     f->hidden = decl->nslots;
     f->nslots = decl->nslots + SLOT_LOOPS + 2 * LOW_MAX_LOOPS;
     f->env = ARENA_ARRAY(l->a, fv, f->nslots);
+    f->lasting = ARENA_ARRAY(l->a, uint8_t, f->nslots);
     for (uint32_t s = 0; s < f->nslots; s++)
         f->env[s] = (fv){.kind = FV_UNBOUND};
     for (uint32_t s = f->hidden + SLOT_LOOPS; s < f->nslots; s++)

@@ -79,6 +79,7 @@ struct fx {
     uint32_t nslots;     /* variables and hidden slots */
     uint32_t hidden;     /* first hidden slot */
     uint32_t nloops;     /* loops open */
+    uint8_t *lasting;    /* by slot: how many open loops need its value where they are left */
     uint32_t regions;    /* run-time blocks open */
     loop_cx *loop;
     const ast_fn *decl;

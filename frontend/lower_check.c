@@ -85,8 +85,7 @@ static void check_one(check_cx *x, const uint32_t *dt, uint64_t absent)
 {
     arena a;
     arena_init(&a, 0);
-    x->ok &= unit_guarded(x->u, &a, lower_one, &(one_check){x, dt, absent, &a});
-    arena_fini(&a);
+    x->ok &= unit_guarded(x->u, &a, true, lower_one, &(one_check){x, dt, absent, &a});
 }
 
 static uint64_t combinations(const check_cx *x)
@@ -131,16 +130,14 @@ static void check_some(check_cx *x, uint32_t *dt)
 bool fe_check(fe_unit *u)
 {
     bool ok = true;
-    arena a;
-    arena_init(&a, 0);
     for (uint32_t i = 0; i < u->kernels.n; i++) {
         check_cx x = {.u = u, .fn = u->decls.at[i], .k = &u->kernels.at[i], .ok = true};
         bool empty = false;
         for (uint32_t g = 0; g < x.k->ngenerics; g++)
             empty |= x.k->generics[g].n == 0;
-        if (empty || !stand_ins(&x, &a))
+        if (empty || !stand_ins(&x, u->a))
             continue;
-        uint32_t *dt = ARENA_ARRAY(&a, uint32_t, x.k->ngenerics + 1);
+        uint32_t *dt = ARENA_ARRAY(u->a, uint32_t, x.k->ngenerics + 1);
         uint64_t n = combinations(&x);
         if (n <= MAX_COMBINATIONS)
             check_all(&x, dt, n);
@@ -148,6 +145,5 @@ bool fe_check(fe_unit *u)
             check_some(&x, dt);
         ok &= x.ok;
     }
-    arena_fini(&a);
     return ok;
 }

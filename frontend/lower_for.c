@@ -173,7 +173,11 @@ static status unroll(lower *l, unrolled *u)
     loop_flags(l, &u->cx, LOOP_UNROLLED);
     if (!loop_enter(l, &u->cx, u->s->at))
         return poison_assigned(l, u->s);
+    for (uint32_t i = 0; i < u->s->nassigned; i++)
+        f->lasting[u->s->assigned[i]]++;
     unroll_from(l, u, 0);
+    for (uint32_t i = 0; i < u->s->nassigned; i++)
+        f->lasting[u->s->assigned[i]]--;
     loop_leave(l, &u->cx);
     f->env[u->cx.brk] = f->env[u->cx.cont] = fv_bool(false);
     fv ret = f->env[f->hidden + SLOT_RET];

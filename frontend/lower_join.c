@@ -2,12 +2,13 @@
  *
  * A run-time choice lowers each branch ("arm") into a region of its own with a copy of the environment. Joining
  * compares the copies slot by slot: what is the same in both stays (compile-time values stay known); numbers and
- * run-time values of equal type become results of the `if`; a slot bound on one side only, or with another type where
- * one side has left by break, continue or return, is unbound afterwards. Two bindings of different types that both
- * reach the join are a fault.
+ * run-time values of equal type become results of the `if`; a slot bound on one side only is unbound afterwards, and two
+ * bindings of different types are a fault. Where one side has left by break, continue or return, only the other's value
+ * matters: it stands, with `undef` for the side that left, as the flags say that nobody will look. A variable whose value
+ * a loop needs where it is left (fx.lasting) must have one on both sides, else it is unbound.
  *
- * Values that cross are flattened to run-time leaves: a tuple crosses as its elements. The slot of the return value has
- * a rule of its own: a side that has not returned contributes `undef`, as its flag says that nobody will look.
+ * Values that cross are flattened to run-time leaves: a tuple crosses as its elements. The slot of the return value is
+ * the other way round: the side that has not returned contributes `undef`.
  */
 #include "frontend/lower.h"
 
@@ -156,8 +157,8 @@ static bool yield_both(join *j, fv a, fv b)
     return ok;
 }
 
-/* the return value when only arm `side` has one */
-static fv join_returned(join *j, int side, fv v)
+/* the value of arm `side`, when the other has none that matters */
+static fv join_one_sided(join *j, int side, fv v)
 {
     if (!fv_can_carry(v) || v.kind == FV_NUM)
         return v;
@@ -176,6 +177,13 @@ static str slot_name(lower *l, uint32_t slot)
     return slot < f->hidden ? str_fmt(l->a, "'%.*s'", STR_ARG(low_slot_name(l, slot))) : S("a flag");
 }
 
+/* the arm that left for certain while the other goes on, or -1 */
+static int only_exit(const join *j)
+{
+    bool gone[2] = {j->arm[0]->st == ST_EXIT, j->arm[1]->st == ST_EXIT};
+    return gone[0] == gone[1] ? -1 : gone[1];
+}
+
 /* Decides what a slot is after the join; *crosses is set where it becomes a result of the `if`, shaped like the value
  * returned. */
 static fv join_slot(join *j, uint32_t s, bool *crosses)
@@ -189,16 +197,25 @@ static fv join_slot(join *j, uint32_t s, bool *crosses)
         return fv_poison();
     if (fv_same(a, b))
         return a;
+    int gone = only_exit(j);
+    bool alike = fv_can_carry(a) && fv_can_carry(b) && fv_types_equal(l, a, b);
+    if (gone >= 0 && s < l->fx->hidden && !l->fx->lasting[s] && !alike) {
+        fv v = gone ? a : b;
+        if (v.kind != FV_UNBOUND)
+            v = join_one_sided(j, !gone, v);
+        *crosses = v.kind != FV_POISON && fv_can_carry(v) && v.kind != FV_NUM;
+        return v;
+    }
     if (a.kind == FV_UNBOUND || b.kind == FV_UNBOUND) {
         if (!rv)
             return a.kind == FV_UNBOUND && a.unbound.why != WHY_NEVER ? a
                    : b.kind == FV_UNBOUND && b.unbound.why != WHY_NEVER ? b : unbound(WHY_BRANCH, j->at);
         int side = a.kind == FV_UNBOUND;
-        fv v = join_returned(j, side, side ? b : a);
+        fv v = join_one_sided(j, side, side ? b : a);
         *crosses = v.kind != FV_POISON && fv_can_carry(v) && v.kind != FV_NUM;
         return v;
     }
-    if (fv_can_carry(a) && fv_can_carry(b) && fv_types_equal(l, a, b)) {
+    if (alike) {
         *crosses = yield_both(j, a, b);
         fv like = a.kind == FV_NUM ? b : a;
         like.flags = a.flags | b.flags;

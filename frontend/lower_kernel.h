@@ -52,7 +52,7 @@ bool find_extras(lower *l, kernel_cx *k, const fv *env);
 
 /* api.c */
 typedef bool unit_fn(void *ctx, arena *scratch);
-bool unit_guarded(fe_unit *u, arena *out, unit_fn *f, void *ctx);
+bool unit_guarded(fe_unit *u, arena *out, bool owned, unit_fn *f, void *ctx);
 
 /* lower_kernel.c */
 bool kernel_lower(lower *l, fe_unit *u, const ast_fn *fn, const fe_choice *c, str *ir_name);

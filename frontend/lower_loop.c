@@ -35,6 +35,7 @@ static void carry_begin(lower *l, carry *c, const bool *assigned, span at)
             v = fv_rebuild(l, v, c->init.at, &k);
         else if (is_carried(v))
             v = fv_poison();
+        f->lasting[c->slots.at[i]]++;
         c->before[i] = v;
         f->env[c->slots.at[i]] = v;
     }
@@ -89,6 +90,7 @@ static void carry_after(lower *l, const carry *c, const bool *assigned, const ir
         if (assigned[s] && f->env[s].kind == FV_UNBOUND)
             f->env[s] = unbound_by(WHY_LOOP, at);
     for (uint32_t i = 0; i < c->slots.n; i++) {
+        f->lasting[c->slots.at[i]]--;
         fv b = c->before[i];
         bool bad = b.flags & CARRY_BAD;
         b.flags &= ~(uint32_t)CARRY_BAD;
@@ -451,10 +453,11 @@ status low_while(lower *l, const ast_stmt *s)
     ir_pop(B(l));
     f->regions--;
     f->env = x.outer;
-    if (c.kind == FV_POISON && l->faults > before)
-        return poison_assigned(l, s);
-    if (cv.kind != FV_RT)
-        return ST_FALL; /* never entered */
+    if (cv.kind != FV_RT) { /* at fault, or never entered */
+        for (uint32_t i = 0; i < x.c.slots.n; i++)
+            f->lasting[x.c.slots.at[i]]--;
+        return c.kind == FV_POISON && l->faults > before ? poison_assigned(l, s) : ST_FALL;
+    }
 
     val_list init = {0};
     for (uint32_t i = 0; i < x.c.init.n; i++)

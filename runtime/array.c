@@ -71,15 +71,17 @@ static void fill_rand(npy_array *x, uint64_t seed)
 static void fill_arange(npy_array *x)
 {
     for (int64_t i = 0; i < x->count; i++)
-        put_element(x, i, dt_is_any_float(x->dt) ? dt_from_double(x->dt, (double)i, false)
-                          : x->dt == DT_BOOL    ? (uint64_t)(i & 1)
-                                                : dt_wrap(x->dt, (uint64_t)i));
+        put_element(x, i,
+                    dt_is_any_float(x->dt) ? dt_from_double(x->dt, (double)i, false)
+                    : x->dt == DT_BOOL     ? (uint64_t)(i & 1)
+                                           : dt_wrap(x->dt, (uint64_t)i));
 }
 
 static bool bad(arena *a, str text, str *err)
 {
-    *err = str_fmt(a, "expected a number, True, False, None, @FILE.npy, or zeros|rand|arange:DTYPE[d0,d1,..], found '%.*s'",
-                   STR_ARG(text));
+    *err = str_fmt(
+        a, "expected a number, True, False, None, @FILE.npy, or zeros|rand|arange:DTYPE[d0,d1,..], found '%.*s'",
+        STR_ARG(text));
     return false;
 }
 
@@ -192,7 +194,8 @@ bool rt_value_parse(arena *a, str text, str dir, rt_value *out, str *err)
         return true;
     if (text.n && text.p[0] == '@')
         return parse_file(a, (str){text.p + 1, text.n - 1}, dir, out, err);
-    bool zeros = str_starts(text, S("zeros:")), rnd = str_starts(text, S("rand:")), arange = str_starts(text, S("arange:"));
+    bool zeros = str_starts(text, S("zeros:")), rnd = str_starts(text, S("rand:")),
+         arange = str_starts(text, S("arange:"));
     if (!zeros && !rnd && !arange)
         return parse_number(text, out) || bad(a, text, err);
     size_t skip = zeros ? 6 : rnd ? 5 : 7;

@@ -1,9 +1,11 @@
 /* array.h: host arrays made from text, and shown as text: what `tilec run` and the tests give to kernels.
  *
- *   VALUE: number | True | False | None | @FILE.npy[:DTYPE] | zeros:DTYPE[d0,d1,..] | rand:DTYPE[..][:SEED] | arange:DTYPE[..]
+ *   VALUE: number | True | False | None | @FILE.npy[:DTYPE] | zeros:DTYPE[d0,d1,..] | rand:DTYPE[..][:SEED] |
+ * arange:DTYPE[..]
  *
- * rand gives floats in [-1, 1), signed integers in [-100, 100), unsigned ones in [0, 200), bools 0 or 1; element i depends
- * on (seed, i) alone. Memory of arrays is mapped, not carved from an arena: zeros of any size cost nothing until touched.
+ * rand gives floats in [-1, 1), signed integers in [-100, 100), unsigned ones in [0, 200), bools 0 or 1; element i
+ * depends on (seed, i) alone. Memory of arrays is mapped, not carved from an arena: zeros of any size cost nothing
+ * until touched.
  */
 #ifndef TILE_RUNTIME_ARRAY_H
 #define TILE_RUNTIME_ARRAY_H
@@ -15,9 +17,9 @@ typedef enum rt_value_kind { RT_NONE, RT_INT, RT_FLOAT, RT_ARRAY } rt_value_kind
 typedef struct rt_value {
     rt_value_kind kind;
     int64_t i;
-    double f;         /* RT_INT too */
-    npy_array array;  /* RT_ARRAY; its data is ours until rt_value_fini */
-    size_t mapped;    /* bytes */
+    double f;        /* RT_INT too */
+    npy_array array; /* RT_ARRAY; its data is ours until rt_value_fini */
+    size_t mapped;   /* bytes */
 } rt_value;
 
 /* array.c; false + *err (in a). Relative files are taken from `dir` where it is not empty. */

@@ -19,7 +19,8 @@ static bool wrong(rt_call *c, const rt_param *p, const char *fmt, ...)
     va_start(ap, fmt);
     str s = str_vfmt(&c->a, fmt, ap);
     va_end(ap);
-    rt_fail(c->err, TILE_E_ARGUMENT, "argument '%.*s' of kernel '%.*s': %.*s", STR_ARG(p->name), STR_ARG(c->k->name), STR_ARG(s));
+    rt_fail(c->err, TILE_E_ARGUMENT, "argument '%.*s' of kernel '%.*s': %.*s", STR_ARG(p->name), STR_ARG(c->k->name),
+            STR_ARG(s));
     return false;
 }
 
@@ -42,7 +43,8 @@ static bool bind_generic(rt_call *c, const rt_param *p, dtype found)
     if (*slot == found)
         return true;
     if (*slot != DT_NONE)
-        return wrong(c, p, "expected '%s' as '%.*s' is elsewhere, found '%s'", dtypes[*slot].name, STR_ARG(g->name), dtypes[found].name);
+        return wrong(c, p, "expected '%s' as '%.*s' is elsewhere, found '%s'", dtypes[*slot].name, STR_ARG(g->name),
+                     dtypes[found].name);
     for (uint32_t i = 0; i < g->n; i++)
         listed |= g->list[i] == found;
     if (!listed)
@@ -64,7 +66,10 @@ static bool check_element(rt_call *c, const rt_param *p, int32_t found)
 
 static bool check_address(rt_call *c, const rt_param *p, const void *addr, int32_t dt)
 {
-    size_t w = is_dtype(dt) ? (size_t)dt_bytes((dtype)dt) : p->dt != DT_NONE ? (size_t)dt_bytes(p->dt) : p->pointers > 1 ? sizeof(void *) : 1;
+    size_t w = is_dtype(dt)       ? (size_t)dt_bytes((dtype)dt)
+               : p->dt != DT_NONE ? (size_t)dt_bytes(p->dt)
+               : p->pointers > 1  ? sizeof(void *)
+                                  : 1;
     if ((uintptr_t)addr % w)
         return wrong(c, p, "its address %p is not a multiple of its element's %zu bytes", addr, w);
     return true;
@@ -76,7 +81,8 @@ static bool check_tensor(rt_call *c, const rt_param *p, const tile_tensor *t)
     if (!t)
         return wrong(c, p, "expected a tensor, found a null pointer");
     if (t->rank != p->rank)
-        return wrong(c, p, "expected a tensor of rank %d ('%.*s'), found rank %d", p->rank, STR_ARG(p->type_text), t->rank);
+        return wrong(c, p, "expected a tensor of rank %d ('%.*s'), found rank %d", p->rank, STR_ARG(p->type_text),
+                     t->rank);
     if (!check_element(c, p, t->dtype))
         return false;
     for (int i = 0; i < p->rank; i++) {
@@ -85,7 +91,8 @@ static bool check_tensor(rt_call *c, const rt_param *p, const tile_tensor *t)
         empty |= t->sizes[i] == 0;
     }
     if (p->rank && !p->strided && t->strides[p->rank - 1] != 1 && t->sizes[p->rank - 1] > 1)
-        return wrong(c, p, "expected a last stride of 1, found %lld (only 'strided' tensors may have others)", (long long)t->strides[p->rank - 1]);
+        return wrong(c, p, "expected a last stride of 1, found %lld (only 'strided' tensors may have others)",
+                     (long long)t->strides[p->rank - 1]);
     if (!t->data && !empty)
         return wrong(c, p, "its data is a null pointer");
     return check_address(c, p, t->data, t->dtype);
@@ -94,10 +101,12 @@ static bool check_tensor(rt_call *c, const rt_param *p, const tile_tensor *t)
 static bool check_pointer(rt_call *c, const rt_param *p, const tile_arg *a)
 {
     if (!a->u.p)
-        return wrong(c, p, "expected a pointer, found a null one%s", p->optional ? " (an absent argument is None)" : "");
+        return wrong(c, p, "expected a pointer, found a null one%s",
+                     p->optional ? " (an absent argument is None)" : "");
     if (p->pointers < 2 && (a->dtype != TILE_ANY || p->generic >= 0)) {
         if (a->dtype == TILE_ANY && c->generics[p->generic] == DT_NONE)
-            return wrong(c, p, "its element type is needed, to know '%.*s'", STR_ARG(c->k->fe->generics[p->generic].name));
+            return wrong(c, p, "its element type is needed, to know '%.*s'",
+                         STR_ARG(c->k->fe->generics[p->generic].name));
         if (a->dtype != TILE_ANY && !check_element(c, p, a->dtype))
             return false;
     }
@@ -315,13 +324,15 @@ bool rt_bind(rt_call *c)
         preset_generics(c);
     for (int round = 0; round < 2; round++) /* typed ones first: a scalar's generic type comes from them */
         for (uint32_t i = 0; i < c->nargs; i++)
-            if ((k->params[i].kind == FE_P_SCALAR || c->args[i].dtype == TILE_ANY) == (round == 1) && !check_one(c, &k->params[i], &c->args[i]))
+            if ((k->params[i].kind == FE_P_SCALAR || c->args[i].dtype == TILE_ANY) == (round == 1) &&
+                !check_one(c, &k->params[i], &c->args[i]))
                 return false;
     if (k->fe && !make_key(c))
         return false;
     pthread_mutex_lock(&k->m->lock);
     for (uint32_t i = 0; i < k->instances.n && !c->inst; i++)
-        if (k->instances.at[i]->nkey == c->nkey && memcmp(k->instances.at[i]->key, c->key, c->nkey * sizeof *c->key) == 0)
+        if (k->instances.at[i]->nkey == c->nkey &&
+            memcmp(k->instances.at[i]->key, c->key, c->nkey * sizeof *c->key) == 0)
             c->inst = k->instances.at[i];
     if (!c->inst)
         c->inst = lower_instance(c);

@@ -1,6 +1,6 @@
-/* choose.c: which values a kernel's generics and const parameters take: what the caller set, then @tune's first config for
- * the target family, then (when nothing else decides) the first type of a generic's list. Defaults of const parameters
- * are the front end's own business.
+/* choose.c: which values a kernel's generics and const parameters take: what the caller set, then @tune's first config
+ * for the target family, then (when nothing else decides) the first type of a generic's list. Defaults of const
+ * parameters are the front end's own business.
  */
 #include "runtime/compile.h"
 
@@ -129,7 +129,9 @@ bool choice_check_names(diags *d, const fe_unit *u, const fe_binding *bind, uint
         if (found)
             continue;
         str near = nearest_name(u, bind[i].name);
-        diag_report(d, DIAG_ERROR, "request", (span){0}, near.n ? "no const or type parameter is named '%.*s'; did you mean '%.*s'?" : "no const or type parameter is named '%.*s'%.*s",
+        diag_report(d, DIAG_ERROR, "request", (span){0},
+                    near.n ? "no const or type parameter is named '%.*s'; did you mean '%.*s'?"
+                           : "no const or type parameter is named '%.*s'%.*s",
                     STR_ARG(bind[i].name), STR_ARG(near));
         ok = false;
     }
@@ -144,4 +146,24 @@ bool choice_parse(arena *a, const str *text, uint32_t n, fe_binding *out, str *e
             return false;
         }
     return true;
+}
+
+const ir_func *choice_kernel(diags *d, const ir_module *m, str want)
+{
+    const ir_func *k = NULL;
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < m->funcs.n; i++)
+        if (m->funcs.at[i]->kind == FUNC_KERNEL && (!want.n || str_eq(m->funcs.at[i]->name, want))) {
+            k = m->funcs.at[i];
+            n++;
+        }
+    if (n == 1)
+        return k;
+    if (want.n)
+        diag_report(d, DIAG_ERROR, "request", (span){0}, "no kernel '%.*s' in this file", STR_ARG(want));
+    else if (n)
+        diag_report(d, DIAG_ERROR, "request", (span){0}, "this file has several kernels: choose one by --kernel=NAME");
+    else
+        diag_report(d, DIAG_ERROR, "request", (span){0}, "this file has no kernel");
+    return NULL;
 }

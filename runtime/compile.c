@@ -12,7 +12,10 @@
 
 compile_input compile_input_of(str path)
 {
-    return str_ends(path, S(".tile")) ? INPUT_TILE : str_ends(path, S(".tir")) ? INPUT_IR : str_ends(path, S(".ll")) ? INPUT_LLVM : INPUT_UNKNOWN;
+    return str_ends(path, S(".tile"))  ? INPUT_TILE
+           : str_ends(path, S(".tir")) ? INPUT_IR
+           : str_ends(path, S(".ll"))  ? INPUT_LLVM
+                                       : INPUT_UNKNOWN;
 }
 
 static bool user_error(diags *d, const char *fmt, str a)
@@ -70,25 +73,8 @@ static bool lower_all(arena *a, diags *d, fe_unit *u, const compile_request *q, 
     return true;
 }
 
-static const ir_func *only_kernel(diags *d, const ir_module *m, str want)
-{
-    const ir_func *k = NULL;
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < m->funcs.n; i++)
-        if (m->funcs.at[i]->kind == FUNC_KERNEL && (!want.n || str_eq(m->funcs.at[i]->name, want))) {
-            k = m->funcs.at[i];
-            n++;
-        }
-    if (n == 1)
-        return k;
-    if (want.n)
-        user_error(d, "no kernel '%.*s' in this file", want);
-    else
-        user_error(d, n ? "this file has several kernels: choose one by --kernel=NAME%.*s" : "this file has no kernel%.*s", S(""));
-    return NULL;
-}
-
-static bool from_source(arena *a, diags *d, const compile_request *q, compile_times *t, ir_module **m, str *name, str *out)
+static bool from_source(arena *a, diags *d, const compile_request *q, compile_times *t, ir_module **m, str *name,
+                        str *out)
 {
     double now = clock_now();
     fe_unit *u = fe_load(a, d, q->path, q->text, &q->front);
@@ -142,7 +128,7 @@ bool compile(arena *a, diags *d, const compile_request *q, str *out)
     lap(&now, &t->passes);
     if (q->stage == STAGE_LAID)
         return print_module(a, m, out);
-    const ir_func *k = only_kernel(d, m, q->kernel.n ? name : (str){0});
+    const ir_func *k = choice_kernel(d, m, q->kernel.n ? name : (str){0});
     bool ok = k && q->backend->emit(a, m, k, &q->target, q->stage, out, d);
     lap(&now, &t->code);
     return ok;

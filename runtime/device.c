@@ -139,8 +139,9 @@ const char *tile_version(void)
     return "0.1.0";
 }
 
-_Static_assert((int)TILE_BOOL == DT_BOOL && (int)TILE_I64 == DT_I64 && (int)TILE_U64 == DT_U64 && (int)TILE_F16 == DT_F16 &&
-                   (int)TILE_F64 == DT_F64 && (int)TILE_F8E5M2FNUZ == DT_F8E5M2FNUZ && (int)TILE_F8E5M2FNUZ + 1 == DT_COUNT,
+_Static_assert((int)TILE_BOOL == DT_BOOL && (int)TILE_I64 == DT_I64 && (int)TILE_U64 == DT_U64 &&
+                   (int)TILE_F16 == DT_F16 && (int)TILE_F64 == DT_F64 && (int)TILE_F8E5M2FNUZ == DT_F8E5M2FNUZ &&
+                   (int)TILE_F8E5M2FNUZ + 1 == DT_COUNT,
                "tile_dtype follows types.def");
 _Static_assert(TILE_MAX_RANK == IR_MAX_TENSOR_RANK, "tensor ranks agree");
 _Static_assert(sizeof(tile_error) == 4096, "tile_error is a page");

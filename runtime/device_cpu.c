@@ -1,7 +1,8 @@
 /* device_cpu.c: this machine's cores: machine code from the CPU back end, run by a thread pool.
  *
- * A launch hands out the grid's programs in ascending order, `grain` a claim (one a claim where programs may wait for each
- * other). Every worker has a buffer of its own for the tiles that don't fit registers, grown to the largest kernel so far.
+ * A launch hands out the grid's programs in ascending order, `grain` a claim (one a claim where programs may wait for
+ * each other). Every worker has a buffer of its own for the tiles that don't fit registers, grown to the largest kernel
+ * so far.
  */
 #include "runtime/runtime.h"
 

@@ -1,4 +1,5 @@
-/* device_interp.c: the IR interpreter as a device. It runs the IR as lowered, before any pass, in the calling thread. */
+/* device_interp.c: the IR interpreter as a device. It runs the IR as lowered, before any pass, in the calling thread.
+ */
 #include "runtime/runtime.h"
 
 static bool interp_open(tile_device *d, arena *a, str *err)

@@ -16,12 +16,12 @@ int rt_fail(tile_error *err, tile_code code, const char *fmt, ...)
 {
     if (err) {
         va_list ap;
-        err->code = code;
+        err->code = (int32_t)code;
         va_start(ap, fmt);
         vsnprintf(err->text, sizeof err->text, fmt, ap);
         va_end(ap);
     }
-    return code;
+    return (int)code;
 }
 
 int rt_fail_diags(tile_error *err, tile_code code, diags *d, arena *a)
@@ -31,5 +31,6 @@ int rt_fail_diags(tile_error *err, tile_code code, diags *d, arena *a)
     diags_render(d, DIAG_HUMAN, &b);
     while (b.n && b.at[b.n - 1] == '\n')
         b.n--;
+    d->list.n = d->errors = d->warnings = 0; /* the next failure tells of itself alone */
     return rt_fail(err, code, "%.*s", STR_ARG(sb_str(&b)));
 }

@@ -1,4 +1,5 @@
-/* foreign.c: calling a C function with launch arguments, by libffi: entries of ahead-of-time objects, and references. */
+/* foreign.c: calling a C function with launch arguments, by libffi: entries of ahead-of-time objects, and references.
+ */
 #include "runtime/runtime.h"
 
 #include <ffi.h>
@@ -6,14 +7,20 @@
 static ffi_type *type_of(const tile_arg *a)
 {
     switch ((tile_arg_kind)a->kind) {
-    case TILE_ARG_INT: return &ffi_type_sint64;
-    case TILE_ARG_FLOAT: return &ffi_type_double;
-    case TILE_ARG_NONE: case TILE_ARG_PTR: case TILE_ARG_TENSOR: break;
+    case TILE_ARG_INT:
+        return &ffi_type_sint64;
+    case TILE_ARG_FLOAT:
+        return &ffi_type_double;
+    case TILE_ARG_NONE:
+    case TILE_ARG_PTR:
+    case TILE_ARG_TENSOR:
+        break;
     }
     return &ffi_type_pointer;
 }
 
-int tile_call(tile_entry *f, tile_stream *stream, const int64_t grid[3], const tile_arg *args, int32_t nargs, tile_error *err)
+int tile_call(tile_entry *f, tile_stream *stream, const int64_t grid[3], const tile_arg *args, int32_t nargs,
+              tile_error *err)
 {
     ffi_type *types[RT_MAX_ARGS + 3];
     void *values[RT_MAX_ARGS + 3];

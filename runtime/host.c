@@ -1,5 +1,5 @@
-/* host.c: the abi_host that kernels run under: device_print becomes one line for the device's printer, the first fault is
- * kept as "file:line: text (program x, y, z)". Called from any worker.
+/* host.c: the abi_host that kernels run under: device_print becomes one line for the device's printer, the first fault
+ * is kept as "file:line: text (program x, y, z)". Called from any worker.
  */
 #include "runtime/runtime.h"
 
@@ -8,7 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static void host_print(abi_host *abi, const char *text, const int64_t pid[3], int dt, int64_t n, const void *data, int hex)
+static void host_print(abi_host *abi, const char *text, const int64_t pid[3], int dt, int64_t n, const void *data,
+                       int hex)
 {
     rt_host *h = (rt_host *)(void *)abi;
     arena a;

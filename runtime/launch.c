@@ -1,8 +1,8 @@
 /* launch.c: one launch, from top to bottom: bind, pack, pick a binary, scratch memory, run.
  *
- * Until the device's lock is taken a launch touches nothing shared but the module's tables, under their own lock. Scratch
- * parameters are carved from one block of the device, grown to the largest launch so far, in the order of the header, each
- * aligned to 64 bytes; `scratch zero` ones are cleared before each launch.
+ * Until the device's lock is taken a launch touches nothing shared but the module's tables, under their own lock.
+ * Scratch parameters are carved from one block of the device, grown to the largest launch so far, in the order of the
+ * header, each aligned to 64 bytes; `scratch zero` ones are cleared before each launch.
  */
 #include "runtime/runtime.h"
 
@@ -27,7 +27,8 @@ static bool place_scratch(rt_call *c, scratch_part *parts, uint32_t *nparts, int
             int64_t bytes = dt_bytes(t->dt), stride = 1;
             bool fits = true;
             for (int d = t->rank - 1; d >= 0; d--) {
-                fits &= r[d] >= 0 && r[d] < (int64_t)1 << 46 && !__builtin_mul_overflow(bytes, r[d], &bytes) && bytes < (int64_t)1 << 46;
+                fits &= r[d] >= 0 && r[d] < (int64_t)1 << 46 && !__builtin_mul_overflow(bytes, r[d], &bytes) &&
+                        bytes < (int64_t)1 << 46;
                 s[1 + d] = (uint64_t)r[d];
                 s[1 + t->rank + d] = (uint64_t)stride;
                 stride = fits ? stride * r[d] : stride;
@@ -107,7 +108,8 @@ static bool run(rt_call *c)
         st.bounds = find_bounds(c, parts, nparts, &st.nbounds);
         bool ran = d->driver->launch(d, &c->a, &st, &host, &why);
         if (host.fault[0] || !ran) {
-            rt_fail(c->err, TILE_E_FAULT, "kernel '%.*s' faulted: %.*s", STR_ARG(c->k->name), STR_ARG(host.fault[0] ? str_of(host.fault) : why));
+            rt_fail(c->err, TILE_E_FAULT, "kernel '%.*s' faulted: %.*s", STR_ARG(c->k->name),
+                    STR_ARG(host.fault[0] ? str_of(host.fault) : why));
             ok = false;
         }
     }
@@ -116,10 +118,12 @@ static bool run(rt_call *c)
     return ok;
 }
 
-int tile_launch(tile_kernel *k, tile_stream *stream, const int64_t grid[3], const tile_arg *args, int32_t nargs, tile_error *err)
+int tile_launch(tile_kernel *k, tile_stream *stream, const int64_t grid[3], const tile_arg *args, int32_t nargs,
+                tile_error *err)
 {
     tile_error dropped;
-    rt_call c = {.k = k, .grid = grid, .args = args, .nargs = nargs < 0 ? 0 : (uint32_t)nargs, .err = err ? err : &dropped};
+    rt_call c = {
+        .k = k, .grid = grid, .args = args, .nargs = nargs < 0 ? 0 : (uint32_t)nargs, .err = err ? err : &dropped};
     (void)stream; /* NULL is the only one there is */
     rt_clear(c.err);
     arena_init(&c.a, 0);

@@ -26,7 +26,8 @@ static bool read_options(tile_module *m, const tile_options *opt, fe_options *fr
         defs[i] = str_dup(&m->a, str_of(opt->defines[i]));
     m->nbind = (uint32_t)opt->ndefines;
     m->bind = ARENA_ARRAY(&m->a, fe_binding, (size_t)m->nbind + 1);
-    return choice_parse(&m->a, defs, m->nbind, m->bind, &why) || rt_fail(err, TILE_E_ARGUMENT, "%.*s", STR_ARG(why)) == TILE_OK;
+    return choice_parse(&m->a, defs, m->nbind, m->bind, &why) ||
+           rt_fail(err, TILE_E_ARGUMENT, "%.*s", STR_ARG(why)) == TILE_OK;
 }
 
 static bool load_text(tile_module *m, str text, const fe_options *front)
@@ -121,10 +122,17 @@ static void params_from_source(tile_kernel *k)
         const fe_param *p = &k->fe->params[i];
         if (p->kind == FE_P_CONST || p->scratch)
             continue;
-        k->params[k->nparams++] = (rt_param){
-            .name = p->name, .type_text = p->type_text, .kind = p->kind, .dt = p->dt, .generic = generic_index(k->fe, p->generic),
-            .pointers = p->pointers, .rank = p->rank, .strided = p->strided, .optional = p->optional, .arg = p->arg,
-            .dims = p->dims};
+        k->params[k->nparams++] = (rt_param){.name = p->name,
+                                             .type_text = p->type_text,
+                                             .kind = p->kind,
+                                             .dt = p->dt,
+                                             .generic = generic_index(k->fe, p->generic),
+                                             .pointers = p->pointers,
+                                             .rank = p->rank,
+                                             .strided = p->strided,
+                                             .optional = p->optional,
+                                             .arg = p->arg,
+                                             .dims = p->dims};
     }
 }
 
@@ -143,7 +151,8 @@ static void params_from_ir(tile_kernel *k)
     for (uint32_t i = 0; i < f->params.n; i++) {
         ir_type t = ir_vtype(f, ir_param_of(f, f->body, i));
         const ir_type_info *ti = ir_type_of(f->m, t);
-        rt_param p = {.name = f->params.at[i].name, .type_text = type_text(k, t), .generic = -1, .dt = ti->dt, .arg = (int)i};
+        rt_param p = {
+            .name = f->params.at[i].name, .type_text = type_text(k, t), .generic = -1, .dt = ti->dt, .arg = (int)i};
         if (f->params.at[i].flags & PARAM_SCRATCH)
             continue;
         p.kind = ti->kind == TK_PTR ? FE_P_POINTER : ti->kind == TK_TENSOR ? FE_P_TENSOR : FE_P_SCALAR;
@@ -208,7 +217,8 @@ static tile_kernel *find_locked(tile_module *m, str name, tile_error *err)
     k->m = m;
     k->name = str_dup(&m->a, name);
     if (m->unit ? !describe_source(k, k->name) : !describe_ir(k, k->name)) {
-        rt_fail(err, TILE_E_MISSING, "no kernel '%.*s' in '%.*s', which has %.*s", STR_ARG(name), STR_ARG(m->path), STR_ARG(kernel_names(m)));
+        rt_fail(err, TILE_E_MISSING, "no kernel '%.*s' in '%.*s', which has %.*s", STR_ARG(name), STR_ARG(m->path),
+                STR_ARG(kernel_names(m)));
         return NULL;
     }
     if (m->d.errors != before) {
@@ -216,7 +226,8 @@ static tile_kernel *find_locked(tile_module *m, str name, tile_error *err)
         return NULL;
     }
     if (k->nparams > RT_MAX_ARGS || (k->fe && k->fe->ngenerics > COUNTOF(((rt_call *)0)->generics))) {
-        rt_fail(err, TILE_E_ARGUMENT, "kernel '%.*s' has more than %d run-time parameters or 16 generics", STR_ARG(name), RT_MAX_ARGS);
+        rt_fail(err, TILE_E_ARGUMENT, "kernel '%.*s' has more than %d run-time parameters or 16 generics",
+                STR_ARG(name), RT_MAX_ARGS);
         return NULL;
     }
     vec_push(&m->a, &m->kernels, k);

@@ -79,7 +79,8 @@ static bool take_int(scan *s, int64_t *out)
     bool any = false;
     skip_space(s);
     for (; s->at < s->text.n && s->text.p[s->at] >= '0' && s->text.p[s->at] <= '9'; s->at++, any = true)
-        if (__builtin_mul_overflow(v, (int64_t)10, &v) || __builtin_add_overflow(v, (int64_t)(s->text.p[s->at] - '0'), &v))
+        if (__builtin_mul_overflow(v, (int64_t)10, &v) ||
+            __builtin_add_overflow(v, (int64_t)(s->text.p[s->at] - '0'), &v))
             return false;
     if (any)
         take_word(s, "L"); /* as Python 2 wrote longs */
@@ -159,8 +160,9 @@ static dtype header_dtype(const header *h)
         char kind;
         int width;
         dtype dt;
-    } rows[] = {{'b', 1, DT_BOOL}, {'i', 1, DT_I8},  {'i', 2, DT_I16}, {'i', 4, DT_I32}, {'i', 8, DT_I64}, {'u', 1, DT_U8},
-                {'u', 2, DT_U16},  {'u', 4, DT_U32}, {'u', 8, DT_U64}, {'f', 2, DT_F16}, {'f', 4, DT_F32}, {'f', 8, DT_F64}};
+    } rows[] = {{'b', 1, DT_BOOL}, {'i', 1, DT_I8},  {'i', 2, DT_I16}, {'i', 4, DT_I32},
+                {'i', 8, DT_I64},  {'u', 1, DT_U8},  {'u', 2, DT_U16}, {'u', 4, DT_U32},
+                {'u', 8, DT_U64},  {'f', 2, DT_F16}, {'f', 4, DT_F32}, {'f', 8, DT_F64}};
     for (size_t i = 0; i < COUNTOF(rows); i++)
         if (rows[i].kind == h->kind && rows[i].width == h->width)
             return rows[i].dt;
@@ -270,18 +272,37 @@ bool npy_read(arena *a, const char *path, dtype as, npy_array *out, str *err)
 static const char *descr(dtype dt)
 {
     switch (dt) {
-    case DT_BOOL: return "|b1";
-    case DT_I8: return "|i1";
-    case DT_I16: return "<i2";
-    case DT_I32: return "<i4";
-    case DT_I64: return "<i8";
-    case DT_U16: case DT_BF16: return "<u2";
-    case DT_U32: return "<u4";
-    case DT_U64: return "<u8";
-    case DT_F16: return "<f2";
-    case DT_F32: return "<f4";
-    case DT_F64: return "<f8";
-    case DT_U8: case DT_F8E4M3: case DT_F8E5M2: case DT_F8E4M3FNUZ: case DT_F8E5M2FNUZ: case DT_NONE: case DT_COUNT: break;
+    case DT_BOOL:
+        return "|b1";
+    case DT_I8:
+        return "|i1";
+    case DT_I16:
+        return "<i2";
+    case DT_I32:
+        return "<i4";
+    case DT_I64:
+        return "<i8";
+    case DT_U16:
+    case DT_BF16:
+        return "<u2";
+    case DT_U32:
+        return "<u4";
+    case DT_U64:
+        return "<u8";
+    case DT_F16:
+        return "<f2";
+    case DT_F32:
+        return "<f4";
+    case DT_F64:
+        return "<f8";
+    case DT_U8:
+    case DT_F8E4M3:
+    case DT_F8E5M2:
+    case DT_F8E4M3FNUZ:
+    case DT_F8E5M2FNUZ:
+    case DT_NONE:
+    case DT_COUNT:
+        break;
     }
     return "|u1";
 }

@@ -1,8 +1,8 @@
 /* npy.h: arrays in NumPy's .npy files (format versions 1, 2 and 3).
  *
  * Reading gives the elements in row-major order and native byte order, whatever the file had. Element types: bool, the
- * integers, f2, f4, f8; anything as wide as a dtype can be taken as its raw bits (`as`), which is how bf16 and the 8-bit
- * floats get in. They get out as unsigned integers of their width.
+ * integers, f2, f4, f8; anything as wide as a dtype can be taken as its raw bits (`as`), which is how bf16 and the
+ * 8-bit floats get in. They get out as unsigned integers of their width.
  */
 #ifndef TILE_RUNTIME_NPY_H
 #define TILE_RUNTIME_NPY_H

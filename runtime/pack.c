@@ -42,12 +42,14 @@ static bool check_grid(rt_call *c, const int64_t *grid, bool is_explicit)
     int64_t n = 1;
     for (int i = 0; i < 3; i++) {
         if (grid[i] < 0 || (grid[i] == 0 && is_explicit)) {
-            rt_fail(c->err, TILE_E_ARGUMENT, "grid of kernel '%.*s': extent %d is %lld, expected at least 1", STR_ARG(c->k->name), i, (long long)grid[i]);
+            rt_fail(c->err, TILE_E_ARGUMENT, "grid of kernel '%.*s': extent %d is %lld, expected at least 1",
+                    STR_ARG(c->k->name), i, (long long)grid[i]);
             return false;
         }
         if (grid[i] > MAX_GRID || __builtin_mul_overflow(n, grid[i], &n) || n > MAX_GRID) {
-            rt_fail(c->err, TILE_E_ARGUMENT, "grid of kernel '%.*s': %lld x %lld x %lld is not below 2147483648 programs",
-                    STR_ARG(c->k->name), (long long)grid[0], (long long)grid[1], (long long)grid[2]);
+            rt_fail(c->err, TILE_E_ARGUMENT,
+                    "grid of kernel '%.*s': %lld x %lld x %lld is not below 2147483648 programs", STR_ARG(c->k->name),
+                    (long long)grid[0], (long long)grid[1], (long long)grid[2]);
             return false;
         }
     }
@@ -73,7 +75,8 @@ static bool find_grid(rt_call *c)
     const rt_instance *in = c->inst;
     const tile_device *d = c->k->m->dev;
     if (!c->grid && !in->k->has_grid) {
-        rt_fail(c->err, TILE_E_ARGUMENT, "kernel '%.*s' has no grid in its header: the launch must give one", STR_ARG(c->k->name));
+        rt_fail(c->err, TILE_E_ARGUMENT, "kernel '%.*s' has no grid in its header: the launch must give one",
+                STR_ARG(c->k->name));
         return false;
     }
     if (!check_grid(c, c->grid ? c->grid : c->results, c->grid != NULL))
@@ -127,8 +130,8 @@ bool rt_tensor_range(const tile_tensor *t, uint64_t *lo, uint64_t *hi)
     return true;
 }
 
-/* Views of one buffer under the same strides, as columns of a row-major matrix: apart if the distance between them, taken
- * apart by the strides from the largest down, leaves the box along some dimension. */
+/* Views of one buffer under the same strides, as columns of a row-major matrix: apart if the distance between them,
+ * taken apart by the strides from the largest down, leaves the box along some dimension. */
 static bool apart_by_strides(const tile_tensor *x, const tile_tensor *y)
 {
     int64_t w = tile_dtype_bytes((tile_dtype)x->dtype), d = (int64_t)((uintptr_t)y->data - (uintptr_t)x->data);
@@ -181,11 +184,13 @@ bool rt_check_overlap(rt_call *c)
     for (uint32_t i = 0; i < n; i++) {
         sized[i] = in->param[i] >= 0 && extent_of(&c->args[in->param[i]], &e[i]);
         for (uint32_t j = 0; sized[i] && j < i; j++) {
-            if (!sized[j] || !(in->written[i] || in->written[j]) || e[i].lo == e[j].lo || e[i].lo >= e[j].hi || e[j].lo >= e[i].hi)
+            if (!sized[j] || !(in->written[i] || in->written[j]) || e[i].lo == e[j].lo || e[i].lo >= e[j].hi ||
+                e[j].lo >= e[i].hi)
                 continue;
             if (e[i].t && e[j].t && apart_by_strides(e[i].t, e[j].t))
                 continue;
-            rt_fail(c->err, TILE_E_ARGUMENT, "kernel '%.*s': arguments '%.*s' and '%.*s' overlap in part, and '%.*s' is written",
+            rt_fail(c->err, TILE_E_ARGUMENT,
+                    "kernel '%.*s': arguments '%.*s' and '%.*s' overlap in part, and '%.*s' is written",
                     STR_ARG(c->k->name), STR_ARG(in->k->params.at[j].name), STR_ARG(in->k->params.at[i].name),
                     STR_ARG(in->k->params.at[in->written[i] ? i : j].name));
             return false;

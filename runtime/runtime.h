@@ -3,12 +3,12 @@
  *   tile_device    a row of the device table (device.c), its lock, and what the driver keeps
  *   tile_module    a loaded text: a front-end unit, or IR that was read
  *   tile_kernel    one kernel of it, with its run-time parameters
- *   rt_instance    the kernel under one choice (element types, consts, absent optionals): tile IR, host function, guards
- *   rt_variant     the instance compiled under facts about a launch (narrow indices, alignments, unit strides)
+ *   rt_instance    the kernel under one choice (element types, consts, absent optionals): tile IR, host function,
+ * guards rt_variant     the instance compiled under facts about a launch (narrow indices, alignments, unit strides)
  *
- * Locks. A module's lock covers its front end, its instances and their variants; a device's lock is held for the whole of
- * a launch, which is what makes the default stream in-order. Instances and variants live until their module is closed, so
- * a launch uses them without a lock once it has found them.
+ * Locks. A module's lock covers its front end, its instances and their variants; a device's lock is held for the whole
+ * of a launch, which is what makes the default stream in-order. Instances and variants live until their module is
+ * closed, so a launch uses them without a lock once it has found them.
  */
 #ifndef TILE_RUNTIME_RUNTIME_H
 #define TILE_RUNTIME_RUNTIME_H
@@ -114,8 +114,8 @@ struct tile_module {
     diags d;
     pthread_mutex_t lock;
     str path;
-    fe_unit *unit;     /* NULL: */
-    ir_module *ir;     /* IR text */
+    fe_unit *unit; /* NULL: */
+    ir_module *ir; /* IR text */
     fe_binding *bind;
     uint32_t nbind;
     bool checked;

@@ -13,7 +13,7 @@ struct rt_session {
     tile_kernel *k;
     const rt_param *params;
     uint32_t n;
-    rt_value *values;     /* one a parameter */
+    rt_value *values; /* one a parameter */
     tile_tensor *tensors;
     tile_arg *args;
     bool has_grid;
@@ -22,7 +22,8 @@ struct rt_session {
 
 static bool fail(rt_session *s, tile_error *err, str arg, str why)
 {
-    rt_fail(err, TILE_E_ARGUMENT, "argument '%.*s' of kernel '%.*s': %.*s", STR_ARG(arg), STR_ARG(s->k->name), STR_ARG(why));
+    rt_fail(err, TILE_E_ARGUMENT, "argument '%.*s' of kernel '%.*s': %.*s", STR_ARG(arg), STR_ARG(s->k->name),
+            STR_ARG(why));
     return false;
 }
 
@@ -38,9 +39,11 @@ static bool unknown_arg(rt_session *s, tile_error *err, str name)
         }
     }
     if (best.n)
-        rt_fail(err, TILE_E_ARGUMENT, "kernel '%.*s' has no run-time argument '%.*s'; did you mean '%.*s'?", STR_ARG(s->k->name), STR_ARG(name), STR_ARG(best));
+        rt_fail(err, TILE_E_ARGUMENT, "kernel '%.*s' has no run-time argument '%.*s'; did you mean '%.*s'?",
+                STR_ARG(s->k->name), STR_ARG(name), STR_ARG(best));
     else
-        rt_fail(err, TILE_E_ARGUMENT, "kernel '%.*s' has no run-time argument '%.*s' (const and type parameters are set by -D)",
+        rt_fail(err, TILE_E_ARGUMENT,
+                "kernel '%.*s' has no run-time argument '%.*s' (const and type parameters are set by -D)",
                 STR_ARG(s->k->name), STR_ARG(name));
     return false;
 }
@@ -103,7 +106,8 @@ static bool parse_args(rt_session *s, const rt_session_request *q, tile_error *e
     }
     for (uint32_t i = 0; i < s->n; i++) {
         if (!given[i] && !s->params[i].optional)
-            return fail(s, err, s->params[i].name, str_fmt(&s->a, "expected '%.*s', found nothing", STR_ARG(s->params[i].type_text)));
+            return fail(s, err, s->params[i].name,
+                        str_fmt(&s->a, "expected '%.*s', found nothing", STR_ARG(s->params[i].type_text)));
         if (!make_arg(s, i, err))
             return false;
     }
@@ -112,14 +116,16 @@ static bool parse_args(rt_session *s, const rt_session_request *q, tile_error *e
 
 static bool open_kernel(rt_session *s, tile_device *dev, const rt_session_request *q, tile_error *err)
 {
-    const char **defs = ARENA_ARRAY(&s->a, const char *, (size_t)q->ndefines + 1), **dirs = ARENA_ARRAY(&s->a, const char *, (size_t)q->nimports + 1);
+    const char **defs = ARENA_ARRAY(&s->a, const char *, (size_t)q->ndefines + 1),
+               **dirs = ARENA_ARRAY(&s->a, const char *, (size_t)q->nimports + 1);
     for (uint32_t i = 0; i < q->ndefines; i++)
         defs[i] = str_cstr(&s->a, q->defines[i]);
     for (uint32_t i = 0; i < q->nimports; i++)
         dirs[i] = str_cstr(&s->a, q->imports[i]);
     tile_options opt = {defs, dirs, (int32_t)q->ndefines, (int32_t)q->nimports, q->checked};
     const char *path = str_cstr(&s->a, q->path);
-    s->mod = q->text ? tile_module_from_string(dev, path, q->text, &opt, err) : tile_module_from_file(dev, path, &opt, err);
+    s->mod =
+        q->text ? tile_module_from_string(dev, path, q->text, &opt, err) : tile_module_from_file(dev, path, &opt, err);
     s->k = s->mod ? tile_kernel_find(s->mod, str_cstr(&s->a, q->kernel), err) : NULL;
     return s->k != NULL;
 }

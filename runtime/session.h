@@ -10,14 +10,14 @@ typedef struct rt_session rt_session;
 
 typedef struct rt_session_request {
     str path, kernel;
-    const char *text;  /* NULL: read from path; else path only names it */
-    const str *args;   /* "NAME=VALUE" */
+    const char *text; /* NULL: read from path; else path only names it */
+    const str *args;  /* "NAME=VALUE" */
     uint32_t nargs;
     const str *defines, *imports;
     uint32_t ndefines, nimports;
     bool checked, has_grid;
     int64_t grid[3];
-    str dir;           /* of relative @FILE values; empty: the working directory */
+    str dir; /* of relative @FILE values; empty: the working directory */
 } rt_session_request;
 
 /* session.c; NULL + err. Every VALUE is parsed; arguments not named must be optional, and are None */

@@ -1,6 +1,6 @@
-/* size.c: how long a kernel becomes once the functions that it calls are inlined. Calls are few and bodies are shared before
- * that, so a short text can stand for more than any machine holds (a function that calls another twice, forty deep); such a
- * kernel is refused here, before a pass or the interpreter begins on it.
+/* size.c: how long a kernel becomes once the functions that it calls are inlined. Calls are few and bodies are shared
+ * before that, so a short text can stand for more than any machine holds (a function that calls another twice, forty
+ * deep); such a kernel is refused here, before a pass or the interpreter begins on it.
  */
 #include "runtime/compile.h"
 
@@ -21,7 +21,8 @@ static uint64_t measure(sizes *s, uint32_t i)
         return s->ops[i];
     s->ops[i] = n;
     for (uint32_t o = 1; o < f->ops.n; o++)
-        if (ir_op_code(f, (ir_op){o}) == IR_OP_call && map_get(&s->by_name, str_hash(ir_text(f, (ir_op){o}, KEY_callee)), &at)) {
+        if (ir_op_code(f, (ir_op){o}) == IR_OP_call &&
+            map_get(&s->by_name, str_hash(ir_text(f, (ir_op){o}, KEY_callee)), &at)) {
             n += measure(s, at);
             n = n > MAX_OPS ? MAX_OPS + 1 : n;
         }
@@ -40,7 +41,8 @@ bool compile_size_ok(const ir_module *m, diags *d)
         map_set(&s.by_name, str_hash(m->funcs.at[i]->name), i);
     for (uint32_t i = 0; i < m->funcs.n; i++)
         if (m->funcs.at[i]->kind == FUNC_KERNEL && measure(&s, i) > MAX_OPS) {
-            diag_report(d, DIAG_ERROR, "request", (span){0}, "kernel '%.*s' is too long: more than %llu operations once its functions are inlined",
+            diag_report(d, DIAG_ERROR, "request", (span){0},
+                        "kernel '%.*s' is too long: more than %llu operations once its functions are inlined",
                         STR_ARG(m->funcs.at[i]->name), (unsigned long long)MAX_OPS);
             ok = false;
         }

@@ -4,13 +4,13 @@
  *   tile_device *dev = tile_device_open("cpu", &err);
  *   tile_module *mod = tile_module_from_file(dev, "add.tile", NULL, &err);
  *   tile_kernel *add = tile_kernel_find(mod, "add", &err);
- *   tile_arg args[] = {tile_arg_ptr(x, TILE_F32), tile_arg_ptr(y, TILE_F32), tile_arg_ptr(z, TILE_F32), tile_arg_int(n)};
- *   tile_launch(add, NULL, NULL, args, 4, &err);
+ *   tile_arg args[] = {tile_arg_ptr(x, TILE_F32), tile_arg_ptr(y, TILE_F32), tile_arg_ptr(z, TILE_F32),
+ * tile_arg_int(n)}; tile_launch(add, NULL, NULL, args, 4, &err);
  *
  * Rules. All types but the plain structs below are opaque. There is no global state; every function may be called from
  * any thread, launches on one device run one after the other. A function that can fail gives NULL or a code other than
- * TILE_OK, and fills the caller's tile_error (which may be NULL). A module belongs to a device and must be closed before
- * it; a kernel belongs to its module and dies with it. The calls work from C and C++.
+ * TILE_OK, and fills the caller's tile_error (which may be NULL). A module belongs to a device and must be closed
+ * before it; a kernel belongs to its module and dies with it. The calls work from C and C++.
  *
  * Launching. Arguments are the kernel's run-time parameters in the order of its header, scratch ones left out; const
  * parameters and generic element types come from the module's options, from the arguments (an element type, a dimension
@@ -45,9 +45,23 @@ typedef struct tile_error {
 
 typedef enum tile_dtype {
     TILE_ANY = 0, /* of a pointer argument: whatever the kernel says */
-    TILE_BOOL, TILE_I8, TILE_I16, TILE_I32, TILE_I64, TILE_U8, TILE_U16, TILE_U32, TILE_U64,
-    TILE_F16, TILE_BF16, TILE_F32, TILE_F64,
-    TILE_F8E4M3, TILE_F8E5M2, TILE_F8E4M3FNUZ, TILE_F8E5M2FNUZ
+    TILE_BOOL,
+    TILE_I8,
+    TILE_I16,
+    TILE_I32,
+    TILE_I64,
+    TILE_U8,
+    TILE_U16,
+    TILE_U32,
+    TILE_U64,
+    TILE_F16,
+    TILE_BF16,
+    TILE_F32,
+    TILE_F64,
+    TILE_F8E4M3,
+    TILE_F8E5M2,
+    TILE_F8E4M3FNUZ,
+    TILE_F8E5M2FNUZ
 } tile_dtype;
 
 typedef struct tile_device tile_device;
@@ -97,7 +111,7 @@ static inline tile_arg tile_arg_float(double f)
 static inline tile_arg tile_arg_ptr(void *p, tile_dtype type)
 {
     tile_arg a = {TILE_ARG_PTR, TILE_ANY, 0, {0}};
-    a.dtype = type;
+    a.dtype = (int32_t)type;
     a.u.p = p;
     return a;
 }
@@ -109,7 +123,8 @@ static inline tile_arg tile_arg_tensor(const tile_tensor *t)
 }
 
 typedef struct tile_options {
-    const char *const *defines; /* "NAME=VALUE": const and type parameters (BM=32, T=f16, f=relu), num_warps, num_stages */
+    const char *const
+        *defines; /* "NAME=VALUE": const and type parameters (BM=32, T=f16, f=relu), num_warps, num_stages */
     const char *const *import_dirs;
     int32_t ndefines, nimport_dirs;
     int32_t checked; /* 1: run-time checks stay in on every device */
@@ -147,8 +162,8 @@ int64_t tile_dtype_bytes(tile_dtype type);
 
 /* Calls a C function with launch arguments, by the prototype that a compiled kernel's entry has:
  *   int f(tile_stream *, const int64_t grid[3], args..., tile_error *)
- * where an integer crosses as int64_t, a float as double, a pointer as itself, a tensor as const tile_tensor *, and None as
- * NULL. Gives what f returns. */
+ * where an integer crosses as int64_t, a float as double, a pointer as itself, a tensor as const tile_tensor *, and
+ * None as NULL. Gives what f returns. */
 typedef int tile_entry(void);
 int tile_call(tile_entry *f, tile_stream *stream, const int64_t grid[3], const tile_arg *args, int32_t nargs,
               tile_error *err);

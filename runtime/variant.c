@@ -6,7 +6,8 @@
  *   tensors       last stride 1 though declared strided; sizes and strides that are multiples of 16
  *   same_as       equal bases are one buffer: no option but part of the meaning, so the general variant has it too
  *
- * At most RT_MAX_VARIANTS specialised variants of an instance and index width are made; later facts take the general one.
+ * At most RT_MAX_VARIANTS specialised variants of an instance and index width are made; later facts take the general
+ * one.
  */
 #include "runtime/runtime.h"
 
@@ -58,7 +59,8 @@ static uint64_t facts_key(const spec_fact *facts, uint32_t n)
     uint64_t h = 7;
     for (uint32_t i = 0; i < n; i++) {
         const spec_fact *x = &facts[i];
-        h = hash_mix(h, (uint64_t)x->is_one | (uint64_t)x->stride_one << 1 | (uint64_t)x->div << 8 | (uint64_t)x->align << 16 | (uint64_t)(x->same_as + 1) << 32);
+        h = hash_mix(h, (uint64_t)x->is_one | (uint64_t)x->stride_one << 1 | (uint64_t)x->div << 8 |
+                            (uint64_t)x->align << 16 | (uint64_t)(x->same_as + 1) << 32);
         for (int d = 0; d < IR_MAX_TENSOR_RANK; d++)
             h = hash_mix(h, (uint64_t)x->size_div[d] | (uint64_t)x->stride_div[d] << 8);
     }
@@ -69,8 +71,9 @@ static bool same_facts(const spec_fact *x, const spec_fact *y, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++) {
         const spec_fact *p = &x[i], *q = &y[i];
-        if (p->is_one != q->is_one || p->stride_one != q->stride_one || p->div != q->div || p->align != q->align || p->same_as != q->same_as ||
-            memcmp(p->size_div, q->size_div, sizeof p->size_div) != 0 || memcmp(p->stride_div, q->stride_div, sizeof p->stride_div) != 0)
+        if (p->is_one != q->is_one || p->stride_one != q->stride_one || p->div != q->div || p->align != q->align ||
+            p->same_as != q->same_as || memcmp(p->size_div, q->size_div, sizeof p->size_div) != 0 ||
+            memcmp(p->stride_div, q->stride_div, sizeof p->stride_div) != 0)
             return false;
     }
     return true;
@@ -134,7 +137,8 @@ static rt_variant *pick_locked(rt_call *c)
         uint64_t key = facts_key(facts, n);
         for (uint32_t i = 0; i < in->variants.n; i++) {
             const rt_variant *v = in->variants.at[i];
-            if (v->narrow == c->narrow && v->general == (general != 0) && v->key == key && same_facts(v->facts, facts, n))
+            if (v->narrow == c->narrow && v->general == (general != 0) && v->key == key &&
+                same_facts(v->facts, facts, n))
                 return in->variants.at[i];
             made += v->narrow == c->narrow && !v->general && !general;
         }

@@ -1,8 +1,8 @@
 /* tile-bench.c: tile-bench [--suite=norm,latency] [--device=cpu] [--kernels=DIR]: one JSON line a figure, on stdout.
  *
- *   norm     elementwise, rmsnorm and softmax over 64 MiB of f32, beside a streaming copy: non-temporal stores, 2 threads,
- *            512 MiB, bytes read and written counted. `ratio` is ours to that copy.
- *   latency  check of a source of 200 lines, cold source to the end of the first launch, and a launch of a known kernel
+ *   norm     elementwise, rmsnorm and softmax over 64 MiB of f32, beside a streaming copy: non-temporal stores, 2
+ * threads, 512 MiB, bytes read and written counted. `ratio` is ours to that copy. latency  check of a source of 200
+ * lines, cold source to the end of the first launch, and a launch of a known kernel
  *
  * Times are medians; buffers are touched first; two buffers a kernel are more than the last-level cache holds.
  */
@@ -85,7 +85,8 @@ static void run_copy(bench *b)
     }
     double m = median(t, REPEAT);
     b->copy_gbs = 2 * (double)COPY_BYTES / m * 1e-9;
-    printf("{\"work\": \"copy\", \"shape\": [%lld], \"dtype\": \"u8\", \"peer\": \"nt-copy-2\", \"us\": %.1f, \"gbs\": %.2f}\n",
+    printf("{\"work\": \"copy\", \"shape\": [%lld], \"dtype\": \"u8\", \"peer\": \"nt-copy-2\", \"us\": %.1f, \"gbs\": "
+           "%.2f}\n",
            (long long)COPY_BYTES, m * 1e6, b->copy_gbs);
     fflush(stdout);
     pool_free(two);
@@ -107,7 +108,8 @@ static tile_kernel *open_kernel(bench *b, const char *file, const char *name, ti
     return k;
 }
 
-static bool run_kernel(bench *b, const char *file, const char *name, const int64_t *shape, int rank, const tile_arg *args, int n, int64_t bytes)
+static bool run_kernel(bench *b, const char *file, const char *name, const int64_t *shape, int rank,
+                       const tile_arg *args, int n, int64_t bytes)
 {
     tile_module *mod;
     tile_kernel *k = open_kernel(b, file, name, &mod);
@@ -124,8 +126,8 @@ static bool run_kernel(bench *b, const char *file, const char *name, const int64
         printf("{\"work\": \"%s\", \"shape\": [%lld%s", name, (long long)shape[0], rank > 1 ? ", " : "");
         if (rank > 1)
             printf("%lld", (long long)shape[1]);
-        printf("], \"dtype\": \"f32\", \"peer\": \"tile-%s\", \"us\": %.1f, \"gbs\": %.2f, \"ratio\": %.3f}\n", b->device, m * 1e6, gbs,
-               b->copy_gbs > 0 ? gbs / b->copy_gbs : 0);
+        printf("], \"dtype\": \"f32\", \"peer\": \"tile-%s\", \"us\": %.1f, \"gbs\": %.2f, \"ratio\": %.3f}\n",
+               b->device, m * 1e6, gbs, b->copy_gbs > 0 ? gbs / b->copy_gbs : 0);
         fflush(stdout);
     } else if (k)
         fprintf(stderr, "tile-bench: %s\n", err.text);
@@ -137,7 +139,8 @@ static bool suite_norm(bench *b)
 {
     int64_t n = NORM_BYTES / 4, shape[2] = {n / 4096, 4096}, cols = 4096;
     float *x = buffer(NORM_BYTES), *y = buffer(NORM_BYTES), *z = buffer(NORM_BYTES), *w = buffer(cols * 4);
-    tile_tensor tx = tile_tensor_of(x, TILE_F32, 2, shape), ty = tile_tensor_of(y, TILE_F32, 2, shape), tw = tile_tensor_of(w, TILE_F32, 1, &cols);
+    tile_tensor tx = tile_tensor_of(x, TILE_F32, 2, shape), ty = tile_tensor_of(y, TILE_F32, 2, shape),
+                tw = tile_tensor_of(w, TILE_F32, 1, &cols);
     tile_arg px = tile_arg_ptr(x, TILE_F32), py = tile_arg_ptr(y, TILE_F32), pz = tile_arg_ptr(z, TILE_F32);
     tile_arg relu[] = {px, py, tile_arg_int(n)};
     tile_arg scale[] = {px, py, pz, tile_arg_int(n), tile_arg_float(1.5)};
@@ -161,7 +164,8 @@ static bool suite_norm(bench *b)
 
 static void print_time(const bench *b, const char *work, const char *shape, double seconds)
 {
-    printf("{\"work\": \"%s\", \"shape\": \"%s\", \"dtype\": \"f32\", \"peer\": \"tile-%s\", \"us\": %.1f}\n", work, shape, b->device, seconds * 1e6);
+    printf("{\"work\": \"%s\", \"shape\": \"%s\", \"dtype\": \"f32\", \"peer\": \"tile-%s\", \"us\": %.1f}\n", work,
+           shape, b->device, seconds * 1e6);
     fflush(stdout);
 }
 
@@ -255,7 +259,8 @@ static bool suite_latency(bench *b)
 {
     int64_t shape[2] = {256, 256}, n = 1000;
     float *x = buffer(256 * 256 * 4), *y = buffer(256 * 256 * 4), *z = buffer(256 * 256 * 4);
-    tile_tensor tx = tile_tensor_of(x, TILE_F32, 2, shape), ty = tile_tensor_of(y, TILE_F32, 2, shape), tz = tile_tensor_of(z, TILE_F32, 2, shape);
+    tile_tensor tx = tile_tensor_of(x, TILE_F32, 2, shape), ty = tile_tensor_of(y, TILE_F32, 2, shape),
+                tz = tile_tensor_of(z, TILE_F32, 2, shape);
     tile_arg relu[] = {tile_arg_ptr(x, TILE_F32), tile_arg_ptr(y, TILE_F32), tile_arg_int(n)};
     tile_arg mm[] = {tile_arg_tensor(&tx), tile_arg_tensor(&ty), tile_arg_tensor(&tz)};
     bool ok = time_cold(b, "cold elementwise", "elementwise.tile", "relu", relu, 3);

@@ -1,7 +1,7 @@
 /* tilec.c: the command line tool. Parsing is in tilec_options.c, each command in a file of its own.
  *
- * Memory that the user's input exhausts ends in a message and exit code 1: the arena that everything lives in is bounded
- * and comes back here.
+ * Memory that the user's input exhausts ends in a message and exit code 1: the arena that everything lives in is
+ * bounded and comes back here.
  */
 #include "tools/tilec.h"
 
@@ -13,11 +13,16 @@
 static int run_command(tilec *t)
 {
     switch (t->command) {
-    case CHECK: return tilec_check(t);
-    case EMIT: return tilec_emit(t);
-    case RUN: return tilec_run(t);
-    case TARGETS: return tilec_targets(t);
-    default: return tilec_version(t);
+    case CHECK:
+        return tilec_check(t);
+    case EMIT:
+        return tilec_emit(t);
+    case RUN:
+        return tilec_run(t);
+    case TARGETS:
+        return tilec_targets(t);
+    default:
+        return tilec_version(t);
     }
 }
 

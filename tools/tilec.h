@@ -21,11 +21,11 @@ typedef enum tilec_opt {
 typedef struct tilec {
     arena *a;
     diags d;
-    double started;       /* clock at the start of main */
+    double started; /* clock at the start of main */
     int command;
-    str opt[OPT_COUNT];   /* the last value given; p == NULL: not given */
+    str opt[OPT_COUNT]; /* the last value given; p == NULL: not given */
     VEC(str) defines, imports, saves, warns;
-    VEC(str) words;       /* what is no flag, the command left out */
+    VEC(str) words; /* what is no flag, the command left out */
     bool werror;
 } tilec;
 

@@ -5,8 +5,8 @@
 
 static bool stage_by_name(str s, backend_stage *out)
 {
-    static const char *const names[STAGE_COUNT] = {
-        [STAGE_AST] = "ast", [STAGE_TIR] = "tir", [STAGE_LAID] = "laid", [STAGE_LLVM] = "llvm", [STAGE_ASM] = "asm", [STAGE_BIN] = "bin"};
+    static const char *const names[STAGE_COUNT] = {[STAGE_AST] = "ast",   [STAGE_TIR] = "tir", [STAGE_LAID] = "laid",
+                                                   [STAGE_LLVM] = "llvm", [STAGE_ASM] = "asm", [STAGE_BIN] = "bin"};
     for (int i = 0; i < STAGE_COUNT; i++)
         if (str_eq(s, str_of(names[i]))) {
             *out = (backend_stage)i;
@@ -17,7 +17,9 @@ static bool stage_by_name(str s, backend_stage *out)
 
 int tilec_emit(tilec *t)
 {
-    compile_request q = {.kernel = t->opt[OPT_KERNEL], .front = tilec_front(t), .nbind = t->defines.n,
+    compile_request q = {.kernel = t->opt[OPT_KERNEL],
+                         .front = tilec_front(t),
+                         .nbind = t->defines.n,
                          .passes = {.verify = true, .checked = true}};
     str target = tilec_has(t, OPT_TARGET) ? t->opt[OPT_TARGET] : S("cpu"), out = {0}, why;
     str path = tilec_has(t, OPT_OUT) ? t->opt[OPT_OUT] : S("-");
@@ -27,7 +29,8 @@ int tilec_emit(tilec *t)
     if (!tilec_has(t, OPT_STAGE))
         return tilec_say(EXIT_USAGE, "emit needs --stage=ast|tir|laid|llvm|asm|bin");
     if (!stage_by_name(t->opt[OPT_STAGE], &q.stage))
-        return tilec_say(EXIT_USAGE, "unknown stage '%.*s', expected ast, tir, laid, llvm, asm or bin", STR_ARG(t->opt[OPT_STAGE]));
+        return tilec_say(EXIT_USAGE, "unknown stage '%.*s', expected ast, tir, laid, llvm, asm or bin",
+                         STR_ARG(t->opt[OPT_STAGE]));
     q.backend = backend_find(target, &q.target, t->a);
     if (!q.backend)
         return tilec_say(EXIT_USAGE, "unknown target '%.*s' (see tilec targets)", STR_ARG(target));

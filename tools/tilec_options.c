@@ -25,7 +25,8 @@ static const struct {
     {"check", CHECK, "check FILE...", "report what is wrong with .tile or .tir files; also plain `tilec FILE...`"},
     {"emit", EMIT, "emit FILE --stage=STAGE [--target=T] [--kernel=NAME] [-D NAME=VALUE]... [-o OUT]",
      "print a file at a later stage; FILE may be the text of any stage (.tile, .tir, .ll)"},
-    {"run", RUN, "run FILE KERNEL [--device=DEV] [--grid=X[,Y[,Z]]] [-D NAME=VALUE]... ARG=VALUE... [--save ARG=FILE.npy]...",
+    {"run", RUN,
+     "run FILE KERNEL [--device=DEV] [--grid=X[,Y[,Z]]] [-D NAME=VALUE]... ARG=VALUE... [--save ARG=FILE.npy]...",
      "launch a kernel, and print or save the arguments that it writes"},
     {"targets", TARGETS, "targets", "list targets, chips and devices"},
     {"version", VERSION, "version", "print the version"},
@@ -55,18 +56,26 @@ void tilec_help(void)
     printf("tilec: compiler of block-level kernels\n\nusage:\n");
     for (size_t i = 0; i < COUNTOF(commands); i++)
         printf("  tilec %s\n      %s\n", commands[i].usage, commands[i].help);
-    printf("  VALUE: number | True | False | None | @FILE.npy[:DTYPE] | zeros:DTYPE[d0,d1,..] | rand:DTYPE[..][:SEED] | "
-           "arange:DTYPE[..]\n      (:DTYPE reads raw bits, e.g. uint16 as bf16)\n\nflags:\n");
+    printf(
+        "  VALUE: number | True | False | None | @FILE.npy[:DTYPE] | zeros:DTYPE[d0,d1,..] | rand:DTYPE[..][:SEED] | "
+        "arange:DTYPE[..]\n      (:DTYPE reads raw bits, e.g. uint16 as bf16)\n\nflags:\n");
     for (size_t i = 0; i < COUNTOF(rows); i++) {
         char head[64];
         bool optional = rows[i].arg[0] == '[', one_dash = rows[i].text[1] != '-';
-        snprintf(head, sizeof head, "%s%s%s", rows[i].text, rows[i].arg[0] && !optional ? i == OPT_WARN ? "" : one_dash || i == OPT_SAVE ? " " : "=" : "", rows[i].arg);
+        snprintf(head, sizeof head, "%s%s%s", rows[i].text,
+                 rows[i].arg[0] && !optional ? i == OPT_WARN               ? ""
+                                               : one_dash || i == OPT_SAVE ? " "
+                                                                           : "="
+                                             : "",
+                 rows[i].arg);
         printf("  %-22s %s", head, rows[i].help);
         if (rows[i].commands != EVERY)
-            printf(" (%s%s%s)", rows[i].commands & EMIT ? "emit" : "", rows[i].commands == (EMIT | RUN) ? ", " : "", rows[i].commands & RUN ? "run" : "");
+            printf(" (%s%s%s)", rows[i].commands & EMIT ? "emit" : "", rows[i].commands == (EMIT | RUN) ? ", " : "",
+                   rows[i].commands & RUN ? "run" : "");
         printf("\n");
     }
-    printf("\nexit: 0 done, 1 an error in what was given (diagnostics on stderr), 2 usage (unknown flag, device, chip), 3 device error\n");
+    printf("\nexit: 0 done, 1 an error in what was given (diagnostics on stderr), 2 usage (unknown flag, device, "
+           "chip), 3 device error\n");
 }
 
 static void keep(tilec *t, tilec_opt o, str value)
@@ -162,7 +171,10 @@ static bool find_command(tilec *t)
         if (str_eq(w, str_of(later[i])))
             return tilec_say(0, "this version has no command '%s'", later[i]);
     if (compile_input_of(w) == INPUT_UNKNOWN && !file_exists(str_cstr(t->a, w)))
-        return tilec_say(0, w.n ? "unknown command '%.*s' (see tilec --help)" : "expected a command or a file%.*s (see tilec --help)", STR_ARG(w));
+        return tilec_say(0,
+                         w.n ? "unknown command '%.*s' (see tilec --help)"
+                             : "expected a command or a file%.*s (see tilec --help)",
+                         STR_ARG(w));
     t->command = CHECK;
     return true;
 }

@@ -1,4 +1,5 @@
-/* tilec_run.c: `tilec run FILE KERNEL ARG=VALUE...`: a launch from the command line (the work is in runtime/session.c). */
+/* tilec_run.c: `tilec run FILE KERNEL ARG=VALUE...`: a launch from the command line (the work is in runtime/session.c).
+ */
 #include "tools/tilec.h"
 
 #include "runtime/session.h"
@@ -34,7 +35,9 @@ static bool parse_grid(str s, int64_t grid[3])
 
 static int exit_code(const tile_error *err)
 {
-    return err->code == TILE_E_DEVICE || err->code == TILE_E_FAULT ? EXIT_DEVICE : err->code == TILE_OK ? EXIT_DONE : EXIT_USER;
+    return err->code == TILE_E_DEVICE || err->code == TILE_E_FAULT ? EXIT_DEVICE
+           : err->code == TILE_OK                                  ? EXIT_DONE
+                                                                   : EXIT_USER;
 }
 
 /* diagnostics come rendered; everything else gets our name in front */
@@ -71,9 +74,11 @@ static int repeat(tilec *t, rt_session *s, long n, tile_error *err)
 static void print_times(const tilec *t, const rt_session *s, double open, double launch)
 {
     const compile_times *c = rt_session_times(s);
-    fprintf(stderr, "time: device %.2f ms, load %.2f, lower %.2f, passes %.2f, code %.2f, launch %.2f; %.2f ms since the start\n",
-            open * 1e3, c->load * 1e3, c->lower * 1e3, c->passes * 1e3, c->code * 1e3,
-            (launch - c->lower - c->passes - c->code) * 1e3, (clock_now() - t->started) * 1e3);
+    fprintf(
+        stderr,
+        "time: device %.2f ms, load %.2f, lower %.2f, passes %.2f, code %.2f, launch %.2f; %.2f ms since the start\n",
+        open * 1e3, c->load * 1e3, c->lower * 1e3, c->passes * 1e3, c->code * 1e3,
+        (launch - c->lower - c->passes - c->code) * 1e3, (clock_now() - t->started) * 1e3);
 }
 
 static int show(tilec *t, rt_session *s)
@@ -111,8 +116,12 @@ static int launch(tilec *t, rt_session *s, long more, double opened, tile_error 
 
 int tilec_run(tilec *t)
 {
-    rt_session_request q = {.grid = {0}, .checked = tilec_has(t, OPT_CHECKED), .defines = t->defines.at, .ndefines = t->defines.n,
-                            .imports = t->imports.at, .nimports = t->imports.n};
+    rt_session_request q = {.grid = {0},
+                            .checked = tilec_has(t, OPT_CHECKED),
+                            .defines = t->defines.at,
+                            .ndefines = t->defines.n,
+                            .imports = t->imports.at,
+                            .nimports = t->imports.n};
     tile_error err;
     long more = 0;
     if (t->words.n < 2)

@@ -48,7 +48,6 @@ typedef struct kern kern;
 typedef struct nest {
     kern *k;
     int inner; /* level of the vector loop; -1: straight-line code */
-    int nblocks;
     lblock block[IR_MAX_RANK + 2];
     int step; /* id of the plan step, -1 = none */
     int lanes;
@@ -77,8 +76,6 @@ struct kern {
     lval *scalar;              /* by value id: SCALAR and rank-0 DATA */
     lval *shift;               /* by value id: how far a SHIFT value has moved */
     int64_t cache_bytes;
-    int64_t written; /* bytes a program stores in straight-line code */
-    bool uses_stream;
 };
 
 /* eval.c */

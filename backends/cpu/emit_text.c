@@ -1,5 +1,5 @@
-/* emit_text.c: a text of stage llvm, read back: LLVM's reader and verifier judge it; nothing is optimised again, for what
- * `emit --stage=llvm` prints has been through that already. Faults are shown at their place in the text.
+/* emit_text.c: a text of stage llvm, read back: LLVM's reader and verifier judge it; nothing is optimised again, for
+ * what `emit --stage=llvm` prints has been through that already. Faults are shown at their place in the text.
  */
 #include "backends/cpu/cpu.h"
 

@@ -9,7 +9,7 @@
 
 void nest_straight(nest *n, kern *k)
 {
-    *n = (nest){.k = k, .inner = -1, .nblocks = 1, .step = -1, .lanes = 1, .extent = 1, .part = PART_TAIL};
+    *n = (nest){.k = k, .inner = -1, .step = -1, .lanes = 1, .extent = 1, .part = PART_TAIL};
     n->block[0] = cg_here(k->c);
     map_init(&n->outer_memo, k->a);
     map_init(&n->inner_memo, k->a);

@@ -163,7 +163,6 @@ static void open_loops(kern *k, body *b, int step)
     nest *n = &b->n;
     n->step = step;
     n->inner = b->nouter;
-    n->nblocks = b->nouter + 2;
     coords own = {.rank = b->rank};
     for (int d = 0; d < b->rank; d++)
         own.at[d] = lv_const(n, 0);
@@ -434,78 +433,102 @@ static void branch_back(cg *c, const vloop *v, lval end, lblock exit)
     LLVMBuildCondBr(c->b, cg_icmp(c, LLVMIntSLT, v->next, end), v->head, exit);
 }
 
-/* builds the vector loop and leaves the builder where the row ends */
-static void vector_loops(kern *k, body *b)
+/* the parts of a vector loop, made first and joined by branches after */
+typedef struct parts {
+    bool has_main, has_tail, stream;
+    vloop main, far, tail, mid, done; /* mid, done: blocks with the same phis, where ways meet */
+    lval end;                         /* of the main part */
+} parts;
+
+static void make_parts(kern *k, body *b, parts *v)
+{
+    nest *n = &b->n;
+    int64_t group = (int64_t)b->unroll * n->lanes;
+    v->has_main = n->extent >= group;
+    v->stream = v->has_main && b->may_stream && k->big;
+    v->end = cg_i64(k->c, 0);
+    if (v->has_main) {
+        v->main = main_loop(k, b, false);
+        close_phis(b, &v->main);
+        v->end = main_end(k, b);
+    }
+    if (v->stream) {
+        uint32_t limits = n->limits.n; /* the same again */
+        v->far = main_loop(k, b, true);
+        close_phis(b, &v->far);
+        n->limits.n = limits;
+    }
+    v->has_tail = n->limits.n || !v->has_main || n->extent % group;
+    make_phis(k, b, &v->mid, "rest");
+    if (v->has_tail)
+        v->tail = tail_loop(k, b);
+    make_phis(k, b, &v->done, "done");
+}
+
+/* rest -> tail -> done */
+static void join_tail(kern *k, body *b, parts *v)
+{
+    cg *c = k->c;
+    lval extent = cg_i64(c, b->n.extent);
+    if (v->has_tail) {
+        branch_back(c, &v->tail, extent, v->done.head);
+        merge_in(k, b, &v->done, v->tail.last, v->tail.next, &v->tail, false);
+        merge_in(k, b, &v->tail, v->mid.head, v->mid.j, &v->mid, true);
+    }
+    cg_at(c, v->mid.head);
+    if (v->has_tail && v->has_main)
+        LLVMBuildCondBr(c->b, cg_icmp(c, LLVMIntSLT, v->mid.j, extent), v->tail.head, v->done.head);
+    else
+        LLVMBuildBr(c->b, v->has_tail ? v->tail.head : v->done.head);
+    if (v->has_main || !v->has_tail)
+        merge_in(k, b, &v->done, v->mid.head, v->mid.j, &v->mid, true);
+}
+
+/* the level before -> the streaming or the plain main part -> rest */
+static void join_main(kern *k, body *b, parts *v)
 {
     cg *c = k->c;
     nest *n = &b->n;
-    int64_t group = (int64_t)b->unroll * n->lanes;
-    bool has_main = n->extent >= group, stream = has_main && b->may_stream && k->big;
-    vloop main = {0}, far = {0}, tail = {0}, mid = {0}, done = {0};
-    lval end = cg_i64(c, 0);
-    if (has_main) {
-        main = main_loop(k, b, false);
-        close_phis(b, &main);
-        end = main_end(k, b);
-    }
-    if (stream) {
-        uint32_t limits = n->limits.n;
-        far = main_loop(k, b, true);
-        close_phis(b, &far);
-        n->limits.n = limits;
-    }
-    bool has_tail = n->limits.n || !has_main || n->extent % group;
-    make_phis(k, b, &mid, "rest");
-    lblock mid_block = mid.head;
-    if (has_tail)
-        tail = tail_loop(k, b);
-    make_phis(k, b, &done, "done");
-    /* branches, from the last to the first */
-    if (has_tail) {
-        branch_back(c, &tail, cg_i64(c, n->extent), done.head);
-        merge_in(k, b, &done, tail.last, tail.next, &tail, false);
-        merge_in(k, b, &tail, mid_block, mid.j, &mid, true);
-    }
-    cg_at(c, mid_block);
-    if (has_tail && has_main)
-        LLVMBuildCondBr(c->b, cg_icmp(c, LLVMIntSLT, mid.j, cg_i64(c, n->extent)), tail.head, done.head);
-    else
-        LLVMBuildBr(c->b, has_tail ? tail.head : done.head);
-    if (has_main || !has_tail)
-        merge_in(k, b, &done, mid_block, mid.j, &mid, true);
-    cg_at(c, done.head);
-    int rotated = (int)((n->extent + n->lanes - 1) / n->lanes % b->unroll);
-    n->block[n->inner + 1] = done.head;
-    finish_reductions(k, b, &done, has_tail ? rotated : 0);
-    lblock row_end = cg_here(c);
-    /* into the loops */
     nest_enter(n, n->inner - 1);
-    lval zero = cg_i64(c, 0), some = cg_icmp(c, LLVMIntSGT, end, zero);
-    lblock pre = cg_here(c);
-    if (stream) {
+    lval zero = cg_i64(c, 0), some = cg_icmp(c, LLVMIntSGT, v->end, zero);
+    lblock pre = cg_here(c), pick = v->stream ? cg_block(c, "pick") : pre;
+    if (v->stream) {
         lval go = n->aligned.n ? k->big : cg_int(c->i1, 0);
         for (uint32_t i = 0; i < n->aligned.n; i++)
             go = LLVMBuildAnd(c->b, go, n->aligned.at[i], "");
-        lblock pick = cg_block(c, "pick");
-        LLVMBuildCondBr(c->b, some, pick, mid_block);
+        LLVMBuildCondBr(c->b, some, pick, v->mid.head);
         cg_at(c, pick);
-        LLVMBuildCondBr(c->b, go, far.head, main.head);
-        merge_in(k, b, &main, pick, zero, NULL, false);
-        merge_in(k, b, &far, pick, zero, NULL, false);
-        branch_back(c, &far, end, mid_block);
-        merge_in(k, b, &mid, far.last, far.next, &far, false);
-    } else if (has_main) {
-        LLVMBuildCondBr(c->b, some, main.head, mid_block);
-        merge_in(k, b, &main, pre, zero, NULL, false);
+        LLVMBuildCondBr(c->b, go, v->far.head, v->main.head);
+        merge_in(k, b, &v->far, pick, zero, NULL, false);
+        branch_back(c, &v->far, v->end, v->mid.head);
+        merge_in(k, b, &v->mid, v->far.last, v->far.next, &v->far, false);
+    } else if (v->has_main) {
+        LLVMBuildCondBr(c->b, some, v->main.head, v->mid.head);
     } else {
-        LLVMBuildBr(c->b, mid_block);
+        LLVMBuildBr(c->b, v->mid.head);
     }
-    merge_in(k, b, &mid, pre, zero, NULL, false);
-    if (has_main) {
-        branch_back(c, &main, end, mid_block);
-        merge_in(k, b, &mid, main.last, main.next, &main, false);
+    merge_in(k, b, &v->mid, pre, zero, NULL, false);
+    if (v->has_main) {
+        merge_in(k, b, &v->main, pick, zero, NULL, false);
+        branch_back(c, &v->main, v->end, v->mid.head);
+        merge_in(k, b, &v->mid, v->main.last, v->main.next, &v->main, false);
     }
-    cg_at(c, row_end);
+}
+
+/* builds the vector loop and leaves the builder where the row ends */
+static void vector_loops(kern *k, body *b)
+{
+    nest *n = &b->n;
+    parts *v = ARENA_NEW(k->a, parts);
+    make_parts(k, b, v);
+    join_tail(k, b, v);
+    cg_at(k->c, v->done.head);
+    n->block[n->inner + 1] = v->done.head;
+    int64_t chunks = (n->extent + n->lanes - 1) / n->lanes;
+    finish_reductions(k, b, &v->done, v->has_tail ? (int)(chunks % b->unroll) : 0);
+    lblock row_end = cg_here(k->c);
+    join_main(k, b, v);
+    cg_at(k->c, row_end);
 }
 
 static void close_loops(kern *k, body *b)

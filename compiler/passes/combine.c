@@ -1,10 +1,9 @@
 /* combine.c: pass combine: several ops that are one.
  *
- *   add(mul(a, b), c), sub, in f32 and f64   fma, where the product has no other use and stands in the same region: the one
- *                                            place where the compiler contracts, and it shows in the IR
- *   select(m, load(p, m), k), k constant     load(p, m, k)
- *   sum over k of a[m, k, 1] * b[1, k, n]    dot(a, b, 0), whatever the order of the three dimensions; in f32 and f64, with a and b
- *                                            widened from f16, bf16 or f8 taken as they were, and in i32 where both were 8 bits
+ *   add(mul(a, b), c), sub, in f32 and f64   fma, where the product has no other use and stands in the same region: the
+ * one place where the compiler contracts, and it shows in the IR select(m, load(p, m), k), k constant     load(p, m, k)
+ *   sum over k of a[m, k, 1] * b[1, k, n]    dot(a, b, 0), whatever the order of the three dimensions; in f32 and f64,
+ * with a and b widened from f16, bf16 or f8 taken as they were, and in i32 where both were 8 bits
  */
 #include "compiler/passes/rewrite.h"
 
@@ -62,8 +61,9 @@ static bool load_with_other(rw *r, ir_op o)
     if (use_count(c, v) != 1)
         return false;
     ir_op s = c->u.at[c->u.first[v.id]];
-    if (ir_op_code(r->old, s) != IR_OP_select || ir_in(r->old, s, 1).id != v.id || ir_in(r->old, s, 0).id != ir_in(r->old, o, 1).id ||
-        !ir_const_of(r->old, ir_in(r->old, s, 2), &bits) || ir_int(r->old, o, KEY_is_volatile, 0))
+    if (ir_op_code(r->old, s) != IR_OP_select || ir_in(r->old, s, 1).id != v.id ||
+        ir_in(r->old, s, 0).id != ir_in(r->old, o, 1).id || !ir_const_of(r->old, ir_in(r->old, s, 2), &bits) ||
+        ir_int(r->old, o, KEY_is_volatile, 0))
         return false;
     rw_begin(r, o);
     ir_type t = ir_vtype(r->old, v);
@@ -73,7 +73,9 @@ static bool load_with_other(rw *r, ir_op o)
     for (uint32_t i = 0; i < n; i++)
         attrs[i] = (ir_attr_pair){(ir_key)r->old->pool.at[p->attrs + 2 * i], {r->old->pool.at[p->attrs + 2 * i + 1]}};
     ir_val in[] = {rw_in(r, o, 0), rw_in(r, o, 1), ir_const_bits(&r->b, t, bits)}, out;
-    ir_emit(&r->b, &(ir_desc){.code = IR_OP_load, .in = in, .nin = 3, .types = &t, .nout = 1, .attrs = attrs, .nattr = n}, &out);
+    ir_emit(&r->b,
+            &(ir_desc){.code = IR_OP_load, .in = in, .nin = 3, .types = &t, .nout = 1, .attrs = attrs, .nattr = n},
+            &out);
     rw_set(r, o, 0, out);
     rw_set(r, s, 0, out);
     c->done[s.id] = true;
@@ -85,7 +87,8 @@ static bool sums(const ir_func *f, ir_op o)
 {
     ir_region r = ir_op_region(f, o, 0);
     ir_op a = ir_first(f, r);
-    if (ir_op_code(f, a) != IR_OP_add || ir_next(f, a).id != ir_last(f, r).id || ir_in(f, ir_last(f, r), 0).id != ir_out(f, a, 0).id)
+    if (ir_op_code(f, a) != IR_OP_add || ir_next(f, a).id != ir_last(f, r).id ||
+        ir_in(f, ir_last(f, r), 0).id != ir_out(f, a, 0).id)
         return false;
     ir_val x = ir_in(f, a, 0), y = ir_in(f, a, 1), p = ir_param_of(f, r, 0), q = ir_param_of(f, r, 1);
     return (x.id == p.id && y.id == q.id) || (x.id == q.id && y.id == p.id);
@@ -152,7 +155,8 @@ static bool to_dot(rw *r, ir_op o)
     ir_op m = ir_def(f, ir_in(f, o, 0));
     ir_type t = ir_vtype(f, ir_in(f, o, 0));
     dtype dt = ir_type_dt(f->m, t);
-    if (!m.id || ir_op_code(f, m) != IR_OP_mul || ir_type_rank(f->m, t) != 3 || (dt != DT_F32 && dt != DT_F64 && dt != DT_I32))
+    if (!m.id || ir_op_code(f, m) != IR_OP_mul || ir_type_rank(f->m, t) != 3 ||
+        (dt != DT_F32 && dt != DT_F64 && dt != DT_I32))
         return false;
     int k_axis = (int)ir_int(f, o, KEY_axis, 0);
     factor x = factor_of(f, ir_in(f, m, 0)), y = factor_of(f, ir_in(f, m, 1));

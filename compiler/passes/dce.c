@@ -1,8 +1,9 @@
 /* dce.c: pass dce: what nothing needs is not copied.
  *
- * Liveness runs backwards from effects: an op with one is live, and so is the op whose region it stands in. A live value makes
- * its definition live, and of a loop's carried values each is live for itself: its initial value, the body's parameter, what
- * the body yields for it and the loop's result live and die together. The copy then leaves out dead ops and dead positions.
+ * Liveness runs backwards from effects: an op with one is live, and so is the op whose region it stands in. A live
+ * value makes its definition live, and of a loop's carried values each is live for itself: its initial value, the
+ * body's parameter, what the body yields for it and the loop's result live and die together. The copy then leaves out
+ * dead ops and dead positions.
  */
 #include "compiler/passes/rewrite.h"
 
@@ -94,12 +95,14 @@ static void value_live(live *l, ir_val v)
 static bool has_effect(const ir_func *f, ir_op o)
 {
     const ir_op_info *i = ir_info(f, o);
-    return (i->flags & (WRITE | SYNC)) || i == &ir_ops[IR_OP_call] || i == &ir_ops[IR_OP_return] || ir_int(f, o, KEY_is_volatile, 0);
+    return (i->flags & (WRITE | SYNC)) || i == &ir_ops[IR_OP_call] || i == &ir_ops[IR_OP_return] ||
+           ir_int(f, o, KEY_is_volatile, 0);
 }
 
 static void find_roots(live *l, ir_region r)
 {
-    FOR_OPS(l->f, r, o) {
+    FOR_OPS(l->f, r, o)
+    {
         if (has_effect(l->f, o))
             op_live(l, o);
         for (uint32_t i = 0; i < ir_o(l->f, o)->nregions; i++)
@@ -156,7 +159,8 @@ static void copy_structured(rw *r, ir_op o)
     ir_attr_pair attrs[16];
     ir_region regions[2];
     for (uint32_t i = 0; i < p.nregions; i++)
-        regions[i] = kept_region(r, o, ir_op_region(r->old, o, i), p.code == IR_OP_for ? 1 : 0, p.code == IR_OP_while && i == 0);
+        regions[i] =
+            kept_region(r, o, ir_op_region(r->old, o, i), p.code == IR_OP_for ? 1 : 0, p.code == IR_OP_while && i == 0);
     for (uint32_t i = 0; i < fixed; i++)
         in[i] = rw_in(r, o, i);
     for (uint32_t i = 0; i < n; i++)
@@ -168,8 +172,17 @@ static void copy_structured(rw *r, ir_op o)
     for (uint32_t i = 0; i < p.nattr && i < COUNTOF(attrs); i++)
         attrs[i] = (ir_attr_pair){(ir_key)r->old->pool.at[p.attrs + 2 * i], {r->old->pool.at[p.attrs + 2 * i + 1]}};
     rw_begin(r, o);
-    ir_emit(&r->b, &(ir_desc){.code = (ir_code)p.code, .in = in, .nin = fixed + (p.code == IR_OP_if ? 0 : k), .types = types, .nout = k,
-                              .attrs = attrs, .nattr = p.nattr, .regions = regions, .nregions = p.nregions}, out);
+    ir_emit(&r->b,
+            &(ir_desc){.code = (ir_code)p.code,
+                       .in = in,
+                       .nin = fixed + (p.code == IR_OP_if ? 0 : k),
+                       .types = types,
+                       .nout = k,
+                       .attrs = attrs,
+                       .nattr = p.nattr,
+                       .regions = regions,
+                       .nregions = p.nregions},
+            out);
     r->b.origin = 0;
     for (uint32_t i = 0, j = 0; i < n; i++)
         if (keeps(l, o, i))

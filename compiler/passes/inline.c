@@ -1,8 +1,8 @@
 /* inline.c: pass inline: calls become the bodies of what they call.
  *
- * The callee is walked with a map of its own, its parameters standing for the call's operands and its return's operands for the
- * call's results. Callees of callees follow by recursion, which is finite since the front end refuses recursion and the
- * verifier does too. Locations keep the chain of calls that led to them.
+ * The callee is walked with a map of its own, its parameters standing for the call's operands and its return's operands
+ * for the call's results. Callees of callees follow by recursion, which is finite since the front end refuses recursion
+ * and the verifier does too. Locations keep the chain of calls that led to them.
  */
 #include "compiler/passes/rewrite.h"
 

@@ -1,9 +1,10 @@
 /* licm.c: pass licm: what every iteration computes alike is computed once, before the loop.
  *
- * Pure ops can't fault, so those whose operands come from outside are moved however deep they stand in the body, structured ops
- * and their regions apart. A load moves only where nothing in the loop may write memory or wait for another program, and where it
- * stands in the body itself, so that it runs in every trip. If the loop may have no trips at all, the load gets a mask that says
- * so (what it gives then is used by nobody). Loops that say disable_licm keep what they have.
+ * Pure ops can't fault, so those whose operands come from outside are moved however deep they stand in the body,
+ * structured ops and their regions apart. A load moves only where nothing in the loop may write memory or wait for
+ * another program, and where it stands in the body itself, so that it runs in every trip. If the loop may have no trips
+ * at all, the load gets a mask that says so (what it gives then is used by nobody). Loops that say disable_licm keep
+ * what they have.
  */
 #include "compiler/passes/rewrite.h"
 
@@ -33,7 +34,8 @@ static bool defined_within(const ir_func *f, ir_val v, ir_op loop)
 
 static bool writes(const ir_func *f, ir_region r)
 {
-    FOR_OPS(f, r, o) {
+    FOR_OPS(f, r, o)
+    {
         if (ir_info(f, o)->flags & (WRITE | SYNC))
             return true;
         for (uint32_t i = 0; i < ir_o(f, o)->nregions; i++)
@@ -69,10 +71,18 @@ static void move_guarded(rw *r, ir_op o, ir_op loop)
     for (int d = 0; d < rank; d++)
         shape[d] = ir_type_of(r->f->m, t)->shape[d];
     runs = ir_splat(&r->b, runs, rank, shape);
-    ir_val in[] = {rw_in(r, o, 0), p.nin > 1 ? ir_bin(&r->b, IR_OP_and, rw_in(r, o, 1), runs) : runs, p.nin > 2 ? rw_in(r, o, 2) : (ir_val){0}};
+    ir_val in[] = {rw_in(r, o, 0), p.nin > 1 ? ir_bin(&r->b, IR_OP_and, rw_in(r, o, 1), runs) : runs,
+                   p.nin > 2 ? rw_in(r, o, 2) : (ir_val){0}};
     for (uint32_t i = 0; i < p.nattr && i < COUNTOF(attrs); i++)
         attrs[i] = (ir_attr_pair){(ir_key)r->old->pool.at[p.attrs + 2 * i], {r->old->pool.at[p.attrs + 2 * i + 1]}};
-    ir_emit(&r->b, &(ir_desc){.code = IR_OP_load, .in = in, .nin = p.nin > 2 ? 3 : 2, .types = &t, .nout = 1, .attrs = attrs, .nattr = p.nattr},
+    ir_emit(&r->b,
+            &(ir_desc){.code = IR_OP_load,
+                       .in = in,
+                       .nin = p.nin > 2 ? 3 : 2,
+                       .types = &t,
+                       .nout = 1,
+                       .attrs = attrs,
+                       .nattr = p.nattr},
             &out);
     r->b.origin = 0;
     rw_set(r, o, 0, out);
@@ -106,7 +116,8 @@ static bool may_move(rw *r, ir_op o, ir_op loop, loads how)
 static void hoist(rw *r, ir_region region, ir_op loop, loads how)
 {
     licm *l = r->ctx;
-    FOR_OPS(r->old, region, o) {
+    FOR_OPS(r->old, region, o)
+    {
         ir_code code = ir_op_code(r->old, o);
         if (l->moved[o.id])
             continue;

@@ -1,12 +1,12 @@
 /* lower_tensors.c: pass lower_tensors: tensor accesses become pointers and masks.
  *
- * A view becomes a tensor_make of its own base, sizes and strides, with no elements where an index was outside; whatever flows
- * through control flow stays a tensor. A view keeps the sizes that the source sees (tensor_dim) apart from those that accesses
- * are checked against: an index outside doesn't change the former. An access becomes
+ * A view becomes a tensor_make of its own base, sizes and strides, with no elements where an index was outside;
+ * whatever flows through control flow stays a tensor. A view keeps the sizes that the source sees (tensor_dim) apart
+ * from those that accesses are checked against: an index outside doesn't change the former. An access becomes
  *
  *   index of dimension d:  i_d = at_d + arange, as a tile that varies along d only
- *   pointer:               (base + sum at_d * stride_d) + sum arange_d * stride_d      uniform part first, so it stays affine
- *   mask:                  0 <= i_d < size_d, all d
+ *   pointer:               (base + sum at_d * stride_d) + sum arange_d * stride_d      uniform part first, so it stays
+ * affine mask:                  0 <= i_d < size_d, all d
  *
  * Parameters keep tensor_base, tensor_dim and tensor_stride, which are slots of the argument block.
  */
@@ -201,7 +201,10 @@ static void emit_access(rw *r, ir_op o, ir_code code, const ir_val *in, uint32_t
 {
     ir_attr_pair attrs[8];
     uint32_t n = hints(r, o, attrs);
-    ir_emit(&r->b, &(ir_desc){.code = code, .in = in, .nin = nin, .types = type, .nout = type ? 1 : 0, .attrs = attrs, .nattr = n}, out);
+    ir_emit(
+        &r->b,
+        &(ir_desc){.code = code, .in = in, .nin = nin, .types = type, .nout = type ? 1 : 0, .attrs = attrs, .nattr = n},
+        out);
 }
 
 static void lower_load(rw *r, ir_op o, access a, uint32_t at_other)
@@ -249,7 +252,9 @@ static bool visit(rw *r, ir_op o)
     const ir_func *f = r->old;
     rw_begin(r, o);
     switch ((int)ir_op_code(f, o)) {
-    case IR_OP_tensor_view: lower_view(r, o); return true;
+    case IR_OP_tensor_view:
+        lower_view(r, o);
+        return true;
     case IR_OP_tensor_load: {
         uint32_t rank = (uint32_t)ir_type_of(f->m, ir_vtype(f, ir_in(f, o, 0)))->rank;
         lower_load(r, o, box_access(r, o, ir_vtype(f, ir_out(f, o, 0))), 1 + rank);
@@ -262,11 +267,21 @@ static bool visit(rw *r, ir_op o)
             rw_set(r, o, 0, seen[ir_int(f, o, KEY_dim, 0)]);
         return seen != NULL;
     }
-    case IR_OP_tensor_store: lower_write(r, o, IR_OP_store); return true;
-    case IR_OP_tensor_atomic: lower_write(r, o, IR_OP_atomic_rmw); return true;
-    case IR_OP_tensor_gather: lower_gather(r, o); return true;
-    case IR_OP_tensor_scatter: lower_scatter(r, o); return true;
-    default: r->b.origin = 0; return false;
+    case IR_OP_tensor_store:
+        lower_write(r, o, IR_OP_store);
+        return true;
+    case IR_OP_tensor_atomic:
+        lower_write(r, o, IR_OP_atomic_rmw);
+        return true;
+    case IR_OP_tensor_gather:
+        lower_gather(r, o);
+        return true;
+    case IR_OP_tensor_scatter:
+        lower_scatter(r, o);
+        return true;
+    default:
+        r->b.origin = 0;
+        return false;
     }
 }
 

@@ -1,10 +1,10 @@
 /* narrow.c: pass narrow: tiles of i64 values that fit are computed in 32 bits.
  *
- * A tile fits where its range proves it (always), or where the launch checked that it does (opt->narrow, and the guard function
- * in the module, see guards.c; pass specialise puts it there). Fitting tiles made by arithmetic of fitting tiles get an i32 twin; comparisons,
- * conversions and pointer offsets take the twin. The wide value stays as a cast of it, which goes when nothing uses it. Before
- * that, an offset that is the sum of a uniform part and a rest is split: the uniform part moves the scalar pointer in 64 bits, so
- * that what is left in the tile often needs no guard at all.
+ * A tile fits where its range proves it (always), or where the launch checked that it does (opt->narrow, and the guard
+ * function in the module, see guards.c; pass specialise puts it there). Fitting tiles made by arithmetic of fitting
+ * tiles get an i32 twin; comparisons, conversions and pointer offsets take the twin. The wide value stays as a cast of
+ * it, which goes when nothing uses it. Before that, an offset that is the sum of a uniform part and a rest is split:
+ * the uniform part moves the scalar pointer in 64 bits, so that what is left in the tile often needs no guard at all.
  */
 #include "compiler/guards.h"
 #include "compiler/passes/rewrite.h"
@@ -12,7 +12,7 @@
 typedef struct narrow {
     axis known;
     guard_set *guards; /* NULL: none hold */
-    ir_val *twin; /* by old value id */
+    ir_val *twin;      /* by old value id */
 } narrow;
 
 static bool is_i64_tile(const ir_func *f, ir_val v)
@@ -65,7 +65,8 @@ static bool make_twin(rw *r, ir_op o)
 {
     narrow *n = r->ctx;
     const ir_func *f = r->old;
-    if (ir_nout(f, o) != 1 || !narrows(ir_op_code(f, o)) || !is_i64_tile(f, ir_out(f, o, 0)) || !fits(n, f, ir_out(f, o, 0)))
+    if (ir_nout(f, o) != 1 || !narrows(ir_op_code(f, o)) || !is_i64_tile(f, ir_out(f, o, 0)) ||
+        !fits(n, f, ir_out(f, o, 0)))
         return false;
     uint32_t first = ir_op_code(f, o) == IR_OP_select ? 1 : 0;
     ir_val in[3];
@@ -86,7 +87,15 @@ static bool make_twin(rw *r, ir_op o)
             in[i] = i < first ? rw_in(r, o, i) : in_32(r, ir_in(f, o, i));
         for (uint32_t i = 0; i < p.nattr && i < COUNTOF(attrs); i++)
             attrs[i] = (ir_attr_pair){(ir_key)f->pool.at[p.attrs + 2 * i], {f->pool.at[p.attrs + 2 * i + 1]}};
-        ir_emit(&r->b, &(ir_desc){.code = (ir_code)p.code, .in = in, .nin = p.nin, .types = &t, .nout = 1, .attrs = attrs, .nattr = p.nattr}, &twin);
+        ir_emit(&r->b,
+                &(ir_desc){.code = (ir_code)p.code,
+                           .in = in,
+                           .nin = p.nin,
+                           .types = &t,
+                           .nout = 1,
+                           .attrs = attrs,
+                           .nattr = p.nattr},
+                &twin);
     }
     n->twin[v.id] = twin;
     rw_set(r, o, 0, ir_cast(&r->b, twin, DT_I64));

@@ -1,5 +1,5 @@
-/* refold.c: pass fold: a copy through the builder, which folds and finds common subexpressions; and branches and loops whose
- * way is known. */
+/* refold.c: pass fold: a copy through the builder, which folds and finds common subexpressions; and branches and loops
+ * whose way is known. */
 #include "compiler/passes/rewrite.h"
 
 static void take_branch(rw *r, ir_op o, uint32_t which)

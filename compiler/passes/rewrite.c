@@ -25,7 +25,8 @@ static ir_loc with_site(ir_module *m, ir_loc loc, ir_loc site)
     if (!loc.id)
         return site;
     ir_loc_data d = ir_loc_get(m, loc);
-    return ir_loc_make(m, ir_loc_file(m, loc), d.line, d.col, d.inlined_at.id ? with_site(m, d.inlined_at, site) : site);
+    return ir_loc_make(m, ir_loc_file(m, loc), d.line, d.col,
+                       d.inlined_at.id ? with_site(m, d.inlined_at, site) : site);
 }
 
 void rw_begin(rw *r, ir_op o)
@@ -73,8 +74,17 @@ void rw_copy(rw *r, ir_op o)
         attrs[i].val = (ir_attr){r->old->pool.at[p.attrs + 2 * i + 1]};
     }
     rw_begin(r, o);
-    ir_emit(&r->b, &(ir_desc){.code = (ir_code)p.code, .in = in, .nin = p.nin, .types = types, .nout = p.nout, .attrs = attrs,
-                              .nattr = p.nattr, .regions = regions, .nregions = p.nregions}, out);
+    ir_emit(&r->b,
+            &(ir_desc){.code = (ir_code)p.code,
+                       .in = in,
+                       .nin = p.nin,
+                       .types = types,
+                       .nout = p.nout,
+                       .attrs = attrs,
+                       .nattr = p.nattr,
+                       .regions = regions,
+                       .nregions = p.nregions},
+            out);
     r->b.origin = 0;
     for (uint32_t i = 0; i < p.nout; i++)
         rw_set(r, o, i, out[i]);
@@ -92,8 +102,8 @@ void rw_op(rw *r, ir_op o)
 void rw_ops(rw *r, ir_region region)
 {
     FOR_OPS(r->old, region, o)
-        if (!(ir_info(r->old, o)->flags & TERM))
-            rw_op(r, o);
+    if (!(ir_info(r->old, o)->flags & TERM))
+        rw_op(r, o);
 }
 
 void rw_yielded(rw *r, ir_region region, ir_val *out)

@@ -1,5 +1,5 @@
-/* runner.c: runs a pipeline over a module: each pass over every function that is not the host's, in order; times it, and
- * verifies and dumps where asked. After pass inline the `fn`s are no longer visited: nothing refers to them. */
+/* runner.c: runs a pipeline over a module: each pass over every function that is not the host's, in order; times it,
+ * and verifies and dumps where asked. After pass inline the `fn`s are no longer visited: nothing refers to them. */
 #include "compiler/passes/rewrite.h"
 
 typedef ir_func *pass_fn(pass_ctx *c, ir_func *f);
@@ -15,7 +15,8 @@ static const struct {
 #undef PASS
 };
 
-const pass_id pass_tile_pipeline[] = {PASS_inline, PASS_specialise, PASS_fold, PASS_combine, PASS_licm, PASS_unroll, PASS_dce};
+const pass_id pass_tile_pipeline[] = {PASS_inline, PASS_specialise, PASS_fold, PASS_combine,
+                                      PASS_licm,   PASS_unroll,     PASS_dce};
 const uint32_t pass_tile_pipeline_len = COUNTOF(pass_tile_pipeline);
 
 pass_id pass_by_name(str name)

@@ -1,10 +1,11 @@
-/* specialise.c: pass specialise: what a launch is known to satisfy goes into the parameters; and what the kernel writes.
+/* specialise.c: pass specialise: what a launch is known to satisfy goes into the parameters; and what the kernel
+ * writes.
  *
- * Known integers become constants (the parameter stays, unused), multiples, ranges and alignments stand on the ir_param for the
- * analyses to read. A tensor whose last stride is known to be 1 is made anew with that stride; one that begins where an earlier
- * argument does is made of that argument's base, so that both are one buffer to every later pass. Asserts go unless the kernel is
- * checked. Then every store and atomic is traced to the parameters its address can come from: those are PARAM_WRITTEN; where the trace is lost
- * (an address loaded from memory), all pointers are.
+ * Known integers become constants (the parameter stays, unused), multiples, ranges and alignments stand on the ir_param
+ * for the analyses to read. A tensor whose last stride is known to be 1 is made anew with that stride; one that begins
+ * where an earlier argument does is made of that argument's base, so that both are one buffer to every later pass.
+ * Asserts go unless the kernel is checked. Then every store and atomic is traced to the parameters its address can come
+ * from: those are PARAM_WRITTEN; where the trace is lost (an address loaded from memory), all pointers are.
  */
 #include "compiler/guards.h"
 #include "compiler/passes/rewrite.h"
@@ -26,8 +27,9 @@ static ir_val remade(rw *r, ir_val v, ir_val base, bool stride_one)
     ir_val in[1 + 2 * IR_MAX_TENSOR_RANK] = {base};
     for (int d = 0; d < rank; d++) {
         in[1 + d] = ir_emit1a(&r->b, IR_OP_tensor_dim, i64, &v, 1, KEY_dim, ir_attr_int(m, d));
-        in[1 + rank + d] = stride_one && d == rank - 1 ? ir_const_i(&r->b, i64, 1)
-                                                       : ir_emit1a(&r->b, IR_OP_tensor_stride, i64, &v, 1, KEY_dim, ir_attr_int(m, d));
+        in[1 + rank + d] = stride_one && d == rank - 1
+                               ? ir_const_i(&r->b, i64, 1)
+                               : ir_emit1a(&r->b, IR_OP_tensor_stride, i64, &v, 1, KEY_dim, ir_attr_int(m, d));
     }
     return ir_emit1(&r->b, IR_OP_tensor_make, t, in, 1 + 2 * (uint32_t)rank);
 }
@@ -187,8 +189,8 @@ static ir_func *run(pass_ctx *c, ir_func *f, const spec_fact *facts)
     return now;
 }
 
-/* The index guards that this launch met were derived from the kernel without its facts: they are put into the module for pass
- * narrow to ask. */
+/* The index guards that this launch met were derived from the kernel without its facts: they are put into the module
+ * for pass narrow to ask. */
 static void put_guards(pass_ctx *c, ir_func *f)
 {
     static const pass_options plain = {.checked = true};

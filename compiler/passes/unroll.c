@@ -1,7 +1,8 @@
 /* unroll.c: pass unroll: loops that ask for it, and loops that run once or never.
  *
- * A loop of constant bounds and at most `unroll` trips is written out; of one trip always. Otherwise a loop with `unroll = n`
- * becomes one of n bodies a trip up to the last whole n, and a remainder of single ones, both with the loop's own step.
+ * A loop of constant bounds and at most `unroll` trips is written out; of one trip always. Otherwise a loop with
+ * `unroll = n` becomes one of n bodies a trip up to the last whole n, and a remainder of single ones, both with the
+ * loop's own step.
  */
 #include "compiler/passes/rewrite.h"
 
@@ -13,7 +14,8 @@ enum {
 static uint32_t count_ops(const ir_func *f, ir_region r)
 {
     uint32_t n = 0;
-    FOR_OPS(f, r, o) {
+    FOR_OPS(f, r, o)
+    {
         n++;
         for (uint32_t i = 0; i < ir_o(f, o)->nregions; i++)
             n += count_ops(f, ir_op_region(f, o, i));
@@ -68,7 +70,8 @@ static uint32_t other_attrs(const rw *r, ir_op o, ir_attr_pair *out)
     uint32_t n = 0;
     for (uint32_t i = 0; i < p->nattr && n < MOST_ATTRS; i++)
         if (r->old->pool.at[p->attrs + 2 * i] != KEY_unroll)
-            out[n++] = (ir_attr_pair){(ir_key)r->old->pool.at[p->attrs + 2 * i], {r->old->pool.at[p->attrs + 2 * i + 1]}};
+            out[n++] =
+                (ir_attr_pair){(ir_key)r->old->pool.at[p->attrs + 2 * i], {r->old->pool.at[p->attrs + 2 * i + 1]}};
     return n;
 }
 
@@ -99,8 +102,17 @@ static void emit_loop(rw *r, ir_op o, ir_val lb, ir_val ub, ir_val step, ir_val 
     ir_yield(&r->b, inner, n);
     ir_pop(&r->b);
     rw_begin(r, o);
-    ir_emit(&r->b, &(ir_desc){.code = IR_OP_for, .in = in, .nin = 3 + n, .types = types, .nout = n, .attrs = attrs,
-                              .nattr = nattr, .regions = &body, .nregions = 1}, carried);
+    ir_emit(&r->b,
+            &(ir_desc){.code = IR_OP_for,
+                       .in = in,
+                       .nin = 3 + n,
+                       .types = types,
+                       .nout = n,
+                       .attrs = attrs,
+                       .nattr = nattr,
+                       .regions = &body,
+                       .nregions = 1},
+            carried);
     r->b.origin = 0;
 }
 
@@ -111,14 +123,16 @@ static bool partly(rw *r, ir_op o, int64_t factor)
     ir_type t = ir_vtype(r->f, lb);
     uint32_t n = ir_nout(r->old, o);
     dtype dt = ir_type_dt(r->f->m, t);
-    int64_t most = dt_is_signed(dt) ? dt_int(dt, ((uint64_t)1 << (dt_bits(dt) - 1)) - 1) : dt == DT_U64 ? INT64_MAX : dt_int(dt, UINT64_MAX);
+    int64_t most = dt_is_signed(dt) ? dt_int(dt, ((uint64_t)1 << (dt_bits(dt) - 1)) - 1)
+                   : dt == DT_U64   ? INT64_MAX
+                                    : dt_int(dt, UINT64_MAX);
     if (!ir_const_int_of(r->f, own, &step) || step <= 0 || step > most / factor)
         return false;
     ir_val *carried = ARENA_ARRAY(r->c->scratch, ir_val, n ? n : 1);
     for (uint32_t i = 0; i < n; i++)
         carried[i] = rw_in(r, o, 3 + i);
-    /* The end of the whole groups is lb + (ub - lb) / (step * n) * (step * n). Where there are no trips, or their extent is
-     * beyond the type, all is left to the remainder. */
+    /* The end of the whole groups is lb + (ub - lb) / (step * n) * (step * n). Where there are no trips, or their
+     * extent is beyond the type, all is left to the remainder. */
     ir_val wide = ir_const_i(&r->b, t, step * factor), zero = ir_const_i(&r->b, t, 0);
     ir_val extent = ir_select(&r->b, ir_cmp(&r->b, IR_OP_lt, lb, ub), ir_bin(&r->b, IR_OP_sub, ub, lb), zero);
     extent = ir_bin(&r->b, IR_OP_max, extent, zero);
@@ -138,7 +152,8 @@ static bool visit(rw *r, ir_op o)
         return false;
     int64_t factor = ir_int(r->old, o, KEY_unroll, 1);
     int64_t ops = count_ops(r->old, ir_op_region(r->old, o, 0));
-    if (const_bounds(r, o, &lb, &trips, &step) && (trips <= 1 || (factor > 1 && trips <= factor && trips * ops <= MOST_OPS))) {
+    if (const_bounds(r, o, &lb, &trips, &step) &&
+        (trips <= 1 || (factor > 1 && trips <= factor && trips * ops <= MOST_OPS))) {
         write_out(r, o, lb, trips, step);
         return true;
     }

@@ -16,7 +16,8 @@ int main(int argc, char **argv)
     tile_device *dev = tile_device_open(device, &err);
     tile_module *mod = dev ? tile_module_from_file(dev, path, NULL, &err) : NULL;
     tile_kernel *add = mod ? tile_kernel_find(mod, "add", &err) : NULL;
-    tile_arg args[] = {tile_arg_ptr(x, TILE_F32), tile_arg_ptr(y, TILE_F32), tile_arg_ptr(out, TILE_F32), tile_arg_int(N)};
+    tile_arg args[] = {tile_arg_ptr(x, TILE_F32), tile_arg_ptr(y, TILE_F32), tile_arg_ptr(out, TILE_F32),
+                       tile_arg_int(N)};
     int wrong = 0;
     for (int i = 0; i < N; i++) {
         x[i] = (float)i;
@@ -28,7 +29,8 @@ int main(int argc, char **argv)
     }
     for (int i = 0; i < N; i++)
         wrong += out[i] != x[i] + y[i];
-    printf("add: %d elements on %s: %d wrong; out[%d] = %g + %g = %g\n", N, device, wrong, N - 1, (double)x[N - 1], (double)y[N - 1], (double)out[N - 1]);
+    printf("add: %d elements on %s: %d wrong; out[%d] = %g + %g = %g\n", N, device, wrong, N - 1, (double)x[N - 1],
+           (double)y[N - 1], (double)out[N - 1]);
     tile_module_close(mod);
     tile_device_close(dev);
     return wrong != 0;

@@ -159,7 +159,6 @@ static num r_umulhi(dtype dt, const num *v)
     return run_int((wide)((x * y) >> dt_bits(dt)));
 }
 
-
 /* to the type, once */
 static num r_fma(dtype dt, const num *v)
 {

@@ -86,8 +86,8 @@ typedef struct run_state {
     int ndevices;
     const char *family; /* run only this one */
     const char *filter; /* run only cases whose name holds it */
-    uint64_t seed;  /* of the run */
-    uint64_t state; /* of the generator: begins anew with every case, from the seed and the case's name */
+    uint64_t seed;      /* of the run */
+    uint64_t state;     /* of the generator: begins anew with every case, from the seed and the case's name */
     long cases, runs, rejected, skipped, failures;
     bool verbose;
 } run_state;

@@ -5,8 +5,8 @@
  *   # error-next-line: ..      # error-prev: ..           where the line has no room
  *   # error-anywhere: ..                                  no place, or a place in another file
  *
- * and likewise for warnings and notes. Several may stand on a line. A missing error or warning fails, and so does one that
- * nobody expected; notes are only looked for.
+ * and likewise for warnings and notes. Several may stand on a line. A missing error or warning fails, and so does one
+ * that nobody expected; notes are only looked for.
  */
 #include "tests/runner/runner.h"
 
@@ -132,7 +132,8 @@ static void unexpected(test *t, diags *d, const diag *g)
         diags_place(d, g->at.file, g->at.end > g->at.beg ? g->at.end - 1 : g->at.beg, &end_line, &end);
         path = d->files.at[g->at.file - 1].path;
     }
-    test_fail(t, "%.*s:%u:%u-%u: unexpected %s: %.*s", STR_ARG(path), line, col, end, severities[g->severity], STR_ARG(g->text));
+    test_fail(t, "%.*s:%u:%u-%u: unexpected %s: %.*s", STR_ARG(path), line, col, end, severities[g->severity],
+              STR_ARG(g->text));
 }
 
 void expect_diags(test *t, diags *d, uint32_t file)
@@ -151,6 +152,7 @@ void expect_diags(test *t, diags *d, uint32_t file)
     }
     for (uint32_t i = 0; i < x.list.n; i++)
         if (!x.list.at[i].met)
-            test_fail(t, "%s:%u: expected %s%s: %.*s", t->path, x.list.at[i].expected_at, severities[x.list.at[i].severity],
-                      x.list.at[i].beg ? " (with these columns)" : "", STR_ARG(x.list.at[i].text));
+            test_fail(t, "%s:%u: expected %s%s: %.*s", t->path, x.list.at[i].expected_at,
+                      severities[x.list.at[i].severity], x.list.at[i].beg ? " (with these columns)" : "",
+                      STR_ARG(x.list.at[i].text));
 }

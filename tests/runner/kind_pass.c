@@ -1,5 +1,5 @@
-/* kind_pass.c: `pass NAME[,NAME..] [narrow] [unchecked]`: IR before, then after `// expect:` the whole module as it must
- * print afterwards, each line behind "// ".
+/* kind_pass.c: `pass NAME[,NAME..] [narrow] [unchecked]`: IR before, then after `// expect:` the whole module as it
+ * must print afterwards, each line behind "// ".
  *
  *   // fact: n one            // fact: n div=16      // fact: n value=5      // fact: n range=0..1023
  *   // fact: p align=16       // fact: q same=p      // fact: t stride_one   facts of a launch for pass specialise
@@ -180,7 +180,8 @@ static bool parse_passes(test *t, str list, pass_id *ids, uint32_t *n)
     return *n > 0;
 }
 
-static bool print_passed(test *t, const compile_request *q, str input, const pass_id *ids, uint32_t n, str *before, str *now)
+static bool print_passed(test *t, const compile_request *q, str input, const pass_id *ids, uint32_t n, str *before,
+                         str *now)
 {
     diags d;
     strbuf x, y;
@@ -218,7 +219,9 @@ void kind_pass(test *t)
     if (!print_passed(t, &q, input, ids, n, &before, &now))
         return;
     if (t->bless)
-        test_rewrite(t, str_of(t->path), str_fmt(t->a, "%.*s%.*s expect:\n%.*s", STR_ARG(input), STR_ARG(t->mark), STR_ARG(comment(t, now))));
+        test_rewrite(
+            t, str_of(t->path),
+            str_fmt(t->a, "%.*s%.*s expect:\n%.*s", STR_ARG(input), STR_ARG(t->mark), STR_ARG(comment(t, now))));
     else
         test_equal(t, "after the passes", uncomment(t, golden), now);
     for (size_t at = 0; text_line(input, &at, &line);)

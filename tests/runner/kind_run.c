@@ -1,12 +1,12 @@
 /* kind_run.c: `run [DEVICE..]`: kernels launched on each device (default: interp, then cpu), and what they write.
  *
  *   # run: KERNEL [--grid=X,Y,Z] [-D NAME=VALUE].. [--tol=REL] ARG=VALUE ..
- *   #   out: f32[4]: 0 1 2 3              lines behind "#   " are the summary: what device_print said, sorted, then arrays
- *   # run: KERNEL ..
- *   # fails: SUBSTRING                    the launch is refused, or faults, with this in its message
+ *   #   out: f32[4]: 0 1 2 3              lines behind "#   " are the summary: what device_print said, sorted, then
+ * arrays # run: KERNEL .. # fails: SUBSTRING                    the launch is refused, or faults, with this in its
+ * message
  *
- * The first device's arrays are the reference: on the others every array must have the same bits, or, with --tol, floats
- * within REL * max(1, |x|). The summary is compared on the first device.
+ * The first device's arrays are the reference: on the others every array must have the same bits, or, with --tol,
+ * floats within REL * max(1, |x|). The summary is compared on the first device.
  */
 #include "tests/runner/runner.h"
 
@@ -106,8 +106,8 @@ static void compare(test *t, const char *device, str name, const npy_array *want
         rt_array_show(&x, 1, &b);
         sb_puts(&b, " expected, found ");
         rt_array_show(&y, 1, &b);
-        test_fail(t, "'%.*s' on %s: %lld of %lld elements differ, the first at %lld: %.*s", STR_ARG(name), device, (long long)bad,
-                  (long long)want->count, (long long)first, STR_ARG(sb_str(&b)));
+        test_fail(t, "'%.*s' on %s: %lld of %lld elements differ, the first at %lld: %.*s", STR_ARG(name), device,
+                  (long long)bad, (long long)want->count, (long long)first, STR_ARG(sb_str(&b)));
     }
 }
 
@@ -149,7 +149,8 @@ static void run_case_on(test *t, run_case *c, tile_device **devs, char **names, 
             if (ok)
                 test_fail(t, "run %.*s on %s: expected to fail, did not", STR_ARG(c->q.kernel), names[i]);
             else if (!memmem(err.text, strlen(err.text), c->fails.p, c->fails.n))
-                test_fail(t, "run %.*s on %s: expected '%.*s', found '%s'", STR_ARG(c->q.kernel), names[i], STR_ARG(c->fails), err.text);
+                test_fail(t, "run %.*s on %s: expected '%.*s', found '%s'", STR_ARG(c->q.kernel), names[i],
+                          STR_ARG(c->fails), err.text);
         } else if (!ok) {
             test_fail(t, "run %.*s on %s: %s", STR_ARG(c->q.kernel), names[i], err.text);
         } else if (i == 0) {

@@ -4,8 +4,8 @@
  *   check                     expected diagnostics (expect.c)
  *   lower [-D ..] [--kernel=] golden FILE.tir of stage tir, which must also read back to itself
  *   lower cpu [asm|laid] ..   `contains: TEXT` in this order, and no `absent: TEXT`, in stage llvm (or asm, laid)
- *   round-trip                .tir: print(read(file)) is the file less its comment lines; .tile: print(read(print)) is print
- *   verify                    .tir: expected diagnostics of the reader and the verifier
+ *   round-trip                .tir: print(read(file)) is the file less its comment lines; .tile: print(read(print)) is
+ * print verify                    .tir: expected diagnostics of the reader and the verifier
  */
 #include "tests/runner/runner.h"
 

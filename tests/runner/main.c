@@ -1,7 +1,7 @@
 /* main.c: test-runner [-v] [DIR|FILE...]: runs every test file found (default: tests), in order of name.
  *
- * Each test has an arena of its own; what fails is printed with a diff; the last line is `N passed, N failed, N skipped`,
- * and the exit code 1 when any failed. A `skip: REASON` line skips a test, which is counted and named.
+ * Each test has an arena of its own; what fails is printed with a diff; the last line is `N passed, N failed, N
+ * skipped`, and the exit code 1 when any failed. A `skip: REASON` line skips a test, which is counted and named.
  */
 #include "tests/runner/runner.h"
 
@@ -22,8 +22,8 @@ static const struct {
     const char *name;
     test_fn *fn;
 } kinds[] = {
-    {"ast", kind_ast},     {"check", kind_check}, {"lower", kind_lower}, {"round-trip", kind_round_trip},
-    {"verify", kind_verify}, {"pass", kind_pass}, {"run", kind_run},
+    {"ast", kind_ast},       {"check", kind_check}, {"lower", kind_lower}, {"round-trip", kind_round_trip},
+    {"verify", kind_verify}, {"pass", kind_pass},   {"run", kind_run},
 };
 
 static void find_files(runner *r, str path, bool named)

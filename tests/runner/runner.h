@@ -1,8 +1,8 @@
 /* runner.h: what the kinds of tests share.
  *
- * A test is a .tile or .tir file whose first line is `# test: KIND ...` or `// test: KIND ...`. A kind is a function: it
- * gets the test with its text read, works in the test's own arena, and says what is wrong through test_fail; a test that
- * said nothing has passed. With TILE_BLESS=1 in the environment golden texts are rewritten instead of compared.
+ * A test is a .tile or .tir file whose first line is `# test: KIND ...` or `// test: KIND ...`. A kind is a function:
+ * it gets the test with its text read, works in the test's own arena, and says what is wrong through test_fail; a test
+ * that said nothing has passed. With TILE_BLESS=1 in the environment golden texts are rewritten instead of compared.
  */
 #ifndef TILE_TESTS_RUNNER_H
 #define TILE_TESTS_RUNNER_H
@@ -13,8 +13,8 @@ typedef struct test {
     arena *a;
     const char *path;
     str text;
-    str mark;   /* "#" or "//" */
-    str args;   /* of the first line, after the kind */
+    str mark; /* "#" or "//" */
+    str args; /* of the first line, after the kind */
     bool bless;
     bool failed;
     str skipped; /* reason; empty = not skipped */
@@ -24,9 +24,9 @@ typedef struct test {
 typedef void test_fn(test *t);
 
 /* text.c */
-bool text_line(str text, size_t *at, str *line);  /* the next line without its newline; false at the end */
+bool text_line(str text, size_t *at, str *line); /* the next line without its newline; false at the end */
 str text_trim(str s);
-str text_word(str *s);                            /* cuts the first word off */
+str text_word(str *s); /* cuts the first word off */
 /* `MARK KEY: value` as a whole line's comment: its value */
 bool text_directive(const test *t, str line, const char *key, str *value);
 void test_fail(test *t, const char *fmt, ...) STR_PRINTF(2, 3);

@@ -1,8 +1,8 @@
 /* test_fold.c: what the builder folds is what the interpreter computes, bit for bit.
  *
- * Every elementwise op on every element type that it takes is put between constants from the edges of the type, once folded and
- * once run. The two are separate implementations. NaNs compare equal whatever their payload. A few identities that would be
- * wrong by a bit are listed as what must stay.
+ * Every elementwise op on every element type that it takes is put between constants from the edges of the type, once
+ * folded and once run. The two are separate implementations. NaNs compare equal whatever their payload. A few
+ * identities that would be wrong by a bit are listed as what must stay.
  */
 #include "compiler/interp.h"
 #include "compiler/pass.h"
@@ -16,7 +16,8 @@ enum { EDGES = 18 };
 
 static uint32_t edges_of(dtype d, uint64_t *out)
 {
-    static const double reals[] = {0.0, -0.0, 1, -1, 0.5, 3, 1.0 / 3, -7.25, 65504, 1e-7, 6e-8, 1e30, -1e-40, 3.4e38, INFINITY, -INFINITY, NAN, 255.5};
+    static const double reals[] = {0.0,  -0.0, 1,    -1,     0.5,    3,        1.0 / 3,   -7.25, 65504,
+                                   1e-7, 6e-8, 1e30, -1e-40, 3.4e38, INFINITY, -INFINITY, NAN,   255.5};
     static const int64_t ints[] = {0, 1, 2, 3, 5, 7, 8, 31, 63, 64, 100, 127, 128, -1, -2, -128, INT32_MAX, INT64_MIN};
     _Static_assert(COUNTOF(reals) == EDGES && COUNTOF(ints) == EDGES, "an edge each");
     for (int i = 0; i < EDGES; i++)
@@ -67,13 +68,20 @@ static bool takes(ir_code code, dtype d)
 {
     const ir_op_info *i = &ir_ops[code];
     switch (i->rule) {
-    case RULE_SAME_NUM: return d != DT_BOOL && !dt_is_f8(d);
-    case RULE_SAME_INT: return dt_is_int(d);
-    case RULE_SAME_FLOAT: return dt_is_float(d);
-    case RULE_SAME_F3264: return d == DT_F32 || d == DT_F64;
-    case RULE_SAME_BITS: return dt_is_int(d) || d == DT_BOOL;
-    case RULE_CMP: return !dt_is_f8(d);
-    case RULE_OWN: return false;
+    case RULE_SAME_NUM:
+        return d != DT_BOOL && !dt_is_f8(d);
+    case RULE_SAME_INT:
+        return dt_is_int(d);
+    case RULE_SAME_FLOAT:
+        return dt_is_float(d);
+    case RULE_SAME_F3264:
+        return d == DT_F32 || d == DT_F64;
+    case RULE_SAME_BITS:
+        return dt_is_int(d) || d == DT_BOOL;
+    case RULE_CMP:
+        return !dt_is_f8(d);
+    case RULE_OWN:
+        return false;
     }
     return false;
 }
@@ -110,8 +118,9 @@ static void compare(ir_code code, dtype d, dtype to, uint32_t nan)
     uint64_t args[] = {1, 1, 1, (uint64_t)(uintptr_t)got};
     ck_assert_msg(interp_kernel(&p.a, p.f, args, NULL, &err), "%.*s", STR_ARG(err));
     for (uint32_t i = 0; i < total; i++)
-        ck_assert_msg(!is[i] || same_bits(to, folded[i], got[i]), "%s on %s (%#llx, %#llx): folded to %#llx, computed %#llx", ir_ops[code].name,
-                      dtypes[d].name, (unsigned long long)e[i % n], (unsigned long long)e[i / n], (unsigned long long)folded[i],
+        ck_assert_msg(!is[i] || same_bits(to, folded[i], got[i]),
+                      "%s on %s (%#llx, %#llx): folded to %#llx, computed %#llx", ir_ops[code].name, dtypes[d].name,
+                      (unsigned long long)e[i % n], (unsigned long long)e[i / n], (unsigned long long)folded[i],
                       (unsigned long long)got[i]);
     bool target = code >= IR_OP_exp && code <= IR_OP_rsqrt, half_fma = code == IR_OP_fma && dt_bits(d) == 16;
     ck_assert_msg(target || half_fma || kept == 0, "%s on %s is not folded", ir_ops[code].name, dtypes[d].name);
@@ -150,7 +159,8 @@ END_TEST
 static ir_val with_const(probe *p, ir_code code, dtype d, double c)
 {
     ir_type t = ir_type_num(p->m, d);
-    ir_val x = ir_emit1(&p->b, IR_OP_load, t, (ir_val[]){ir_emit1(&p->b, IR_OP_ptr_cast, ir_type_ptr(p->m, t), &p->out, 1)}, 1);
+    ir_val x = ir_emit1(&p->b, IR_OP_load, t,
+                        (ir_val[]){ir_emit1(&p->b, IR_OP_ptr_cast, ir_type_ptr(p->m, t), &p->out, 1)}, 1);
     return ir_bin(&p->b, code, x, ir_const_f(&p->b, t, c));
 }
 
@@ -158,18 +168,19 @@ START_TEST(not_identities)
 {
     probe p;
     probe_open(&p);
-    ck_assert_int_eq(ir_op_code(p.f, ir_def(p.f, with_const(&p, IR_OP_add, DT_F32, 0.0))), IR_OP_add);  /* -0 + 0 is 0 */
+    ck_assert_int_eq(ir_op_code(p.f, ir_def(p.f, with_const(&p, IR_OP_add, DT_F32, 0.0))), IR_OP_add); /* -0 + 0 is 0 */
     ck_assert_int_eq(ir_op_code(p.f, ir_def(p.f, with_const(&p, IR_OP_sub, DT_F32, -0.0))), IR_OP_sub); /* likewise */
     ck_assert_int_eq(ir_op_code(p.f, ir_def(p.f, with_const(&p, IR_OP_mul, DT_F32, 0.0))), IR_OP_mul);  /* NaN, -0 */
     ck_assert_int_eq(ir_op_code(p.f, ir_def(p.f, with_const(&p, IR_OP_add, DT_F32, -0.0))), IR_OP_load);
     ck_assert_int_eq(ir_op_code(p.f, ir_def(p.f, with_const(&p, IR_OP_sub, DT_F32, 0.0))), IR_OP_load);
     ck_assert_int_eq(ir_op_code(p.f, ir_def(p.f, with_const(&p, IR_OP_mul, DT_F16, 1.0))), IR_OP_load);
     ir_type t = ir_type_num(p.m, DT_F32);
-    ir_val x = ir_emit1(&p.b, IR_OP_load, t, (ir_val[]){ir_emit1(&p.b, IR_OP_ptr_cast, ir_type_ptr(p.m, t), &p.out, 1)}, 1);
-    ck_assert_int_eq(ir_op_code(p.f, ir_def(p.f, ir_bin(&p.b, IR_OP_sub, x, x))), IR_OP_sub);  /* inf - inf */
-    ck_assert_int_eq(ir_op_code(p.f, ir_def(p.f, ir_cmp(&p.b, IR_OP_eq, x, x))), IR_OP_eq);    /* NaN */
+    ir_val x =
+        ir_emit1(&p.b, IR_OP_load, t, (ir_val[]){ir_emit1(&p.b, IR_OP_ptr_cast, ir_type_ptr(p.m, t), &p.out, 1)}, 1);
+    ck_assert_int_eq(ir_op_code(p.f, ir_def(p.f, ir_bin(&p.b, IR_OP_sub, x, x))), IR_OP_sub); /* inf - inf */
+    ck_assert_int_eq(ir_op_code(p.f, ir_def(p.f, ir_cmp(&p.b, IR_OP_eq, x, x))), IR_OP_eq);   /* NaN */
     ir_val lt = ir_cmp(&p.b, IR_OP_lt, x, ir_const_f(&p.b, t, 1));
-    ck_assert_int_eq(ir_op_code(p.f, ir_def(p.f, ir_un(&p.b, IR_OP_not, lt))), IR_OP_not);     /* not less is not ge */
+    ck_assert_int_eq(ir_op_code(p.f, ir_def(p.f, ir_un(&p.b, IR_OP_not, lt))), IR_OP_not); /* not less is not ge */
     arena_fini(&p.a);
 }
 END_TEST

@@ -2,6 +2,7 @@
 #include "frontend/frontend.h"
 
 #include <check.h>
+#include <setjmp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -269,6 +270,34 @@ START_TEST(limits)
 }
 END_TEST
 
+#ifdef TILE_TEST_ALLOC
+/* memory ends at every allocation in turn: the owner is told, nothing else happens */
+START_TEST(memory_ends)
+{
+    volatile long n = 0;
+    for (volatile bool ended = true; ended;) {
+        jmp_buf oom;
+        env e;
+        n = n + 1;
+        ended = false;
+        arena_init(&e.a, 0);
+        diags_init(&e.d, &e.a);
+        e.a.oom = &oom;
+        if (setjmp(oom) == 0) {
+            arena_fail_after(n);
+            e.u = fe_load(&e.a, &e.d, S("test.tile"), str_of(source), NULL);
+            ck_assert(e.u && fe_check(e.u));
+        } else {
+            ended = true;
+        }
+        arena_fail_after(0);
+        arena_fini(&e.a);
+    }
+    ck_assert_int_gt(n, 3);
+}
+END_TEST
+#endif
+
 int main(void)
 {
     Suite *s = suite_create("frontend");
@@ -278,6 +307,9 @@ int main(void)
     tcase_add_test(t, bindings);
     tcase_add_test(t, wrong_files);
     tcase_add_test(t, limits);
+#ifdef TILE_TEST_ALLOC
+    tcase_add_test(t, memory_ends);
+#endif
     tcase_set_timeout(t, 60);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);

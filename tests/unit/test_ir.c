@@ -1,4 +1,5 @@
-/* test_ir.c: the builder: interning, common subexpressions and their scopes, memory epochs, copies; and what the passes cost. */
+/* test_ir.c: the builder: interning, common subexpressions and their scopes, memory epochs, copies; and what the passes
+ * cost. */
 #include "compiler/pass.h"
 #include "tests/ir_equal.h"
 
@@ -133,12 +134,13 @@ START_TEST(copies_into_another_module)
     diags d;
     arena_init(&a, 0);
     diags_init(&d, &a);
-    ir_module *m = ir_read(&a, &d, S("t.tir"), S("tile-ir 1 stage=tir target=any\n"
-                                               "fn @f(%x: tile<4xf32>, %n: i64) -> (tile<4xf32>) {\n"
-                                               "  %0 = const 0 : i64\n  %1 = const 1 : i64\n"
-                                               "  %2 = for %0, %n, %1, %x {num_stages = 2, schedule = \"a\"} : tile<4xf32> {\n"
-                                               "    (%3: i64, %4: tile<4xf32>)\n    %5 = permute %4 {order = [0]} : tile<4xf32>\n"
-                                               "    yield %5\n  }\n  return %2\n}\n"));
+    ir_module *m = ir_read(&a, &d, S("t.tir"),
+                           S("tile-ir 1 stage=tir target=any\n"
+                             "fn @f(%x: tile<4xf32>, %n: i64) -> (tile<4xf32>) {\n"
+                             "  %0 = const 0 : i64\n  %1 = const 1 : i64\n"
+                             "  %2 = for %0, %n, %1, %x {num_stages = 2, schedule = \"a\"} : tile<4xf32> {\n"
+                             "    (%3: i64, %4: tile<4xf32>)\n    %5 = permute %4 {order = [0]} : tile<4xf32>\n"
+                             "    yield %5\n  }\n  return %2\n}\n"));
     ck_assert_ptr_nonnull(m);
     ir_module *to = ir_module_new(&a);
     ir_type_num(to, DT_F64); /* ids differ from those of m */
@@ -186,7 +188,15 @@ static void build_big(kit *k)
             w = step(k, w, ptr, i);
         ir_yield(&k->b, &w, 1);
         ir_pop(&k->b);
-        ir_emit(&k->b, &(ir_desc){.code = IR_OP_for, .in = (ir_val[]){zero, n, one, v}, .nin = 4, .types = &t, .nout = 1, .regions = &body, .nregions = 1}, &v);
+        ir_emit(&k->b,
+                &(ir_desc){.code = IR_OP_for,
+                           .in = (ir_val[]){zero, n, one, v},
+                           .nin = 4,
+                           .types = &t,
+                           .nout = 1,
+                           .regions = &body,
+                           .nregions = 1},
+                &v);
         for (uint32_t end = i + 100; i < end; i++)
             v = step(k, v, ptr, i);
     }
@@ -197,7 +207,8 @@ static void build_big(kit *k)
 /* one run of all passes over the big function; best[] keeps the least time of each, in us an op */
 static void time_passes(double *best, uint32_t *ops)
 {
-    static const pass_id ids[] = {PASS_inline, PASS_specialise, PASS_fold, PASS_combine, PASS_licm, PASS_unroll, PASS_dce, PASS_narrow, PASS_lower_tensors};
+    static const pass_id ids[] = {PASS_inline, PASS_specialise, PASS_fold,   PASS_combine,      PASS_licm,
+                                  PASS_unroll, PASS_dce,        PASS_narrow, PASS_lower_tensors};
     kit k;
     diags d;
     pass_ctx c;
@@ -227,8 +238,10 @@ START_TEST(cost)
     for (int run = 0; run < 7; run++)
         time_passes(best, ops);
     for (int i = 0; i < PASS_COUNT; i++) {
-        printf("  %-14s %6u ops  %.3f us an op\n", i == PASS_COUNT - 1 ? "(axis)" : pass_name((pass_id)(i + 1)), ops[i], best[i]);
-        ck_assert_double_lt(best[i], 5.0); /* far above the budget of 0.3: only what grows faster than the function is caught */
+        printf("  %-14s %6u ops  %.3f us an op\n", i == PASS_COUNT - 1 ? "(axis)" : pass_name((pass_id)(i + 1)), ops[i],
+               best[i]);
+        ck_assert_double_lt(best[i],
+                            5.0); /* far above the budget of 0.3: only what grows faster than the function is caught */
     }
 }
 END_TEST

@@ -80,7 +80,8 @@ START_TEST(refusals)
     float f[4] = {0};
     int64_t size = 4;
     tile_tensor t = tile_tensor_of(f, TILE_F32, 1, &size);
-    const tile_arg good[] = {tile_arg_int(-128), tile_arg_int(255), tile_arg_int(1), tile_arg_float(0.5), tile_arg_ptr(out, TILE_F64), tile_arg_tensor(&t)};
+    const tile_arg good[] = {tile_arg_int(-128),  tile_arg_int(255),           tile_arg_int(1),
+                             tile_arg_float(0.5), tile_arg_ptr(out, TILE_F64), tile_arg_tensor(&t)};
     tile_arg a[6];
     ck_assert_msg(tile_launch(k, NULL, NULL, good, 6, &err) == TILE_OK, "%s", err.text);
     ck_assert(out[0] == 127.5);
@@ -134,7 +135,8 @@ START_TEST(overlap)
     float buf[64];
     for (int i = 0; i < 64; i++)
         buf[i] = (float)i;
-    tile_arg a[] = {tile_arg_ptr(buf, TILE_F32), tile_arg_ptr(buf, TILE_F32), tile_arg_ptr(buf, TILE_F32), tile_arg_int(8)};
+    tile_arg a[] = {tile_arg_ptr(buf, TILE_F32), tile_arg_ptr(buf, TILE_F32), tile_arg_ptr(buf, TILE_F32),
+                    tile_arg_int(8)};
     a[0].bytes = a[1].bytes = a[2].bytes = 32;
     ck_assert_msg(tile_launch(add, NULL, NULL, a, 4, &err) == TILE_OK, "%s", err.text); /* in place */
     ck_assert(buf[7] == 14);
@@ -170,7 +172,11 @@ START_TEST(strides)
     for (int i = 0; i < 48; i++)
         x[i] = (float)i;
     for (int64_t step = 1; step <= 9; step++) { /* more facts than there are variants */
-        tile_tensor tx = {x, TILE_F32, 2, {3, 5}, {step % 2 ? 5 * step : 16, step}, }, ty = tile_tensor_of(y, TILE_F32, 1, &n);
+        tile_tensor tx =
+                        {
+                            x, TILE_F32, 2, {3, 5}, {step % 2 ? 5 * step : 16, step},
+                        },
+                    ty = tile_tensor_of(y, TILE_F32, 1, &n);
         if (2 * tx.strides[0] + 4 * tx.strides[1] >= 48)
             tx.strides[0] = 1;
         tile_arg a[] = {tile_arg_tensor(&tx), tile_arg_tensor(&ty)};
@@ -192,6 +198,32 @@ START_TEST(strides)
 }
 END_TEST
 
+/* a failure tells of itself, not of those before it */
+START_TEST(errors_stand_alone)
+{
+    static const char text[] = "kernel k[T: (f32, i32)](x: *T, B: const = 4) grid(1):\n"
+                               "    if T == i32:\n"
+                               "        static_assert(B == 5, 'only floats')\n"
+                               "    store(x + arange(0, B), full([B], 1, T))\n";
+    tile_device *dev = tile_device_open(devices[_i], &err);
+    tile_module *m = tile_module_from_string(dev, "alone.tile", text, NULL, &err);
+    ck_assert_msg(m != NULL, "%s", err.text);
+    tile_kernel *k = tile_kernel_find(m, "k", &err);
+    int32_t i[4];
+    float f[4] = {0};
+    tile_arg a = tile_arg_ptr(i, TILE_I32);
+    for (int round = 0; round < 2; round++) {
+        refused(k, &a, 1, TILE_E_SOURCE, "only floats");
+        ck_assert_ptr_null(strstr(strstr(err.text, "error:") + 1, "error:"));
+    }
+    a = tile_arg_ptr(f, TILE_F32);
+    ck_assert_msg(tile_launch(k, NULL, NULL, &a, 1, &err) == TILE_OK, "%s", err.text);
+    ck_assert(f[3] == 1);
+    tile_module_close(m);
+    tile_device_close(dev);
+}
+END_TEST
+
 /* ---- several threads on one kernel ---- */
 
 static void *launch_often(void *ctx)
@@ -204,7 +236,8 @@ static void *launch_often(void *ctx)
         tile_error e;
         for (int i = 0; i < 2000; i++)
             p[i] = (float)(i + round);
-        tile_arg a[] = {tile_arg_ptr(p, TILE_F32), tile_arg_ptr(p + 1000, TILE_F32), tile_arg_ptr(p + 2000, TILE_F32), tile_arg_int(n)};
+        tile_arg a[] = {tile_arg_ptr(p, TILE_F32), tile_arg_ptr(p + 1000, TILE_F32), tile_arg_ptr(p + 2000, TILE_F32),
+                        tile_arg_int(n)};
         bad |= tile_launch(k, NULL, NULL, a, 4, &e) != TILE_OK;
         for (int i = 0; i < n; i++)
             bad |= p[2000 + i] != p[i] + p[1000 + i];
@@ -233,7 +266,8 @@ END_TEST
 
 /* ---- C functions ---- */
 
-static int foreign(tile_stream *s, const int64_t *grid, int64_t i, double f, float *p, const tile_tensor *t, const void *none, tile_error *e)
+static int foreign(tile_stream *s, const int64_t *grid, int64_t i, double f, float *p, const tile_tensor *t,
+                   const void *none, tile_error *e)
 {
     ck_assert_ptr_null(s);
     ck_assert_int_eq(grid[1], 8);
@@ -248,7 +282,8 @@ START_TEST(c_functions)
     float p = 0;
     int64_t grid[3] = {7, 8, 9}, n = 5;
     tile_tensor t = tile_tensor_of(&p, TILE_F32, 1, &n);
-    tile_arg a[] = {tile_arg_int(1LL << 40), tile_arg_float(0.5), tile_arg_ptr(&p, TILE_F32), tile_arg_tensor(&t), tile_arg_none()};
+    tile_arg a[] = {tile_arg_int(1LL << 40), tile_arg_float(0.5), tile_arg_ptr(&p, TILE_F32), tile_arg_tensor(&t),
+                    tile_arg_none()};
     a[0].u.i = 100;
     ck_assert_int_eq(tile_call((tile_entry *)(void (*)(void))foreign, NULL, grid, a, 5, &err), 42);
     ck_assert(p == 105.5f);
@@ -288,6 +323,7 @@ int main(void)
     tcase_add_loop_test(c, refusals, 0, n);
     tcase_add_loop_test(c, overlap, 0, n);
     tcase_add_loop_test(c, strides, 0, n);
+    tcase_add_loop_test(c, errors_stand_alone, 0, n);
     tcase_add_loop_test(c, threads, 0, n);
     tcase_add_loop_test(c, memory, 0, n);
     tcase_add_test(c, c_functions);

@@ -1,7 +1,7 @@
 /* test_narrow.c: index guards and 32-bit indices.
  *
- * By example: what the guards of a kernel are, and at which launches they hold. As a property: random kernels (ir_gen.h) compute
- * the same with their indices narrowed wherever the guard function says that a launch may.
+ * By example: what the guards of a kernel are, and at which launches they hold. As a property: random kernels
+ * (ir_gen.h) compute the same with their indices narrowed wherever the guard function says that a launch may.
  */
 #include "compiler/pass.h"
 #include "tests/ir_run.h"
@@ -34,13 +34,15 @@ static bool holds(arena *a, const ir_func *guards, const uint64_t *args)
     return r == 1;
 }
 
-static const char add[] = "tile-ir 1 stage=tir target=any\n"
-                          "kernel @k(%x: *f32, %n: i64, %s: i64) {\n"
-                          "  %0 = program_id {axis = 0} : i64\n  %1 = const 1024 : i64\n  %2 = mul %0, %1 : i64\n"
-                          "  %3 = arange {start = 0} : tile<1024xi64>\n  %4 = splat %2 : tile<1024xi64>\n  %5 = add %4, %3 : tile<1024xi64>\n"
-                          "  %6 = splat %n : tile<1024xi64>\n  %7 = lt %5, %6 : tile<1024xbool>\n  %8 = splat %s : tile<1024xi64>\n"
-                          "  %9 = mul %5, %8 : tile<1024xi64>\n  %10 = splat %x : tile<1024x*f32>\n  %11 = ptr_add %10, %9 : tile<1024x*f32>\n"
-                          "  %12 = load %11, %7 : tile<1024xf32>\n  store %11, %12, %7\n  return\n}\n";
+static const char add[] =
+    "tile-ir 1 stage=tir target=any\n"
+    "kernel @k(%x: *f32, %n: i64, %s: i64) {\n"
+    "  %0 = program_id {axis = 0} : i64\n  %1 = const 1024 : i64\n  %2 = mul %0, %1 : i64\n"
+    "  %3 = arange {start = 0} : tile<1024xi64>\n  %4 = splat %2 : tile<1024xi64>\n  %5 = add %4, %3 : tile<1024xi64>\n"
+    "  %6 = splat %n : tile<1024xi64>\n  %7 = lt %5, %6 : tile<1024xbool>\n  %8 = splat %s : tile<1024xi64>\n"
+    "  %9 = mul %5, %8 : tile<1024xi64>\n  %10 = splat %x : tile<1024x*f32>\n  %11 = ptr_add %10, %9 : "
+    "tile<1024x*f32>\n"
+    "  %12 = load %11, %7 : tile<1024xf32>\n  store %11, %12, %7\n  return\n}\n";
 
 static ir_func *guards_of(arena *a, ir_module *m, axis_guard_list *list)
 {
@@ -63,8 +65,10 @@ START_TEST(guards_of_a_kernel)
     ir_func *g = guards_of(&a, module_of(&a, add), &list);
     ck_assert_ptr_nonnull(g);
     ck_assert_str_eq(str_cstr(&a, g->name), "k.guards");
-    const uint64_t small[] = {100, 1, 1, 0, 100000, 3}, many[] = {1 << 22, 1, 1, 0, 100000, 3}, big_n[] = {100, 1, 1, 0, (uint64_t)1 << 31, 3};
-    const uint64_t stride[] = {100, 1, 1, 0, 100000, 1 << 20}, negative[] = {100, 1, 1, 0, 100000, (uint64_t)-3}, edge[] = {100, 1, 1, 0, INT32_MAX, 3};
+    const uint64_t small[] = {100, 1, 1, 0, 100000, 3}, many[] = {1 << 22, 1, 1, 0, 100000, 3},
+                   big_n[] = {100, 1, 1, 0, (uint64_t)1 << 31, 3};
+    const uint64_t stride[] = {100, 1, 1, 0, 100000, 1 << 20}, negative[] = {100, 1, 1, 0, 100000, (uint64_t)-3},
+                   edge[] = {100, 1, 1, 0, INT32_MAX, 3};
     ck_assert(holds(&a, g, small));
     ck_assert(holds(&a, g, negative));
     ck_assert(holds(&a, g, edge));
@@ -83,9 +87,10 @@ START_TEST(nothing_to_guard)
 {
     arena a;
     arena_init(&a, 0);
-    ir_module *m = module_of(&a, "tile-ir 1 stage=tir target=any\nkernel @k(%x: *f32) {\n  %0 = arange {start = 0} : tile<8xi64>\n"
-                                 "  %1 = splat %x : tile<8x*f32>\n  %2 = ptr_add %1, %0 : tile<8x*f32>\n  %3 = load %2 : tile<8xf32>\n"
-                                 "  store %2, %3\n  return\n}\n");
+    ir_module *m = module_of(
+        &a, "tile-ir 1 stage=tir target=any\nkernel @k(%x: *f32) {\n  %0 = arange {start = 0} : tile<8xi64>\n"
+            "  %1 = splat %x : tile<8x*f32>\n  %2 = ptr_add %1, %0 : tile<8x*f32>\n  %3 = load %2 : tile<8xf32>\n"
+            "  store %2, %3\n  return\n}\n");
     ck_assert_ptr_null(guards_of(&a, m, NULL));
     arena_fini(&a);
 }
@@ -94,7 +99,8 @@ END_TEST
 /* a launch fact doesn't let a value through that the guards, made without it, didn't check */
 START_TEST(facts_come_after_guards)
 {
-    static const pass_id ids[] = {PASS_inline, PASS_specialise, PASS_fold, PASS_licm, PASS_lower_tensors, PASS_fold, PASS_narrow, PASS_fold, PASS_dce};
+    static const pass_id ids[] = {PASS_inline, PASS_specialise, PASS_fold, PASS_licm, PASS_lower_tensors,
+                                  PASS_fold,   PASS_narrow,     PASS_fold, PASS_dce};
     arena a;
     diags d;
     arena_init(&a, 0);

@@ -71,14 +71,17 @@ START_TEST(versions_and_shapes)
     npy_array y;
     str err;
     for (int version = 1; version <= 3; version++) {
-        ck_assert(npy_parse(&a, file_of(version, "{'descr': '<i2', 'fortran_order': False, 'shape': (3,), }", v, 6), DT_NONE, &y, &err));
+        ck_assert(npy_parse(&a, file_of(version, "{'descr': '<i2', 'fortran_order': False, 'shape': (3,), }", v, 6),
+                            DT_NONE, &y, &err));
         ck_assert_int_eq(y.rank, 1);
         ck_assert_mem_eq(y.data, v, 6);
     }
-    ck_assert(npy_parse(&a, file_of(1, "{'shape': (), 'fortran_order': False, 'descr': '<i2'}\n", v, 2), DT_NONE, &y, &err));
+    ck_assert(
+        npy_parse(&a, file_of(1, "{'shape': (), 'fortran_order': False, 'descr': '<i2'}\n", v, 2), DT_NONE, &y, &err));
     ck_assert_int_eq(y.rank, 0);
     ck_assert_int_eq(y.count, 1);
-    ck_assert(npy_parse(&a, file_of(1, "{'shape': (3, 0), 'fortran_order': False, 'descr': '<i2'}", v, 0), DT_NONE, &y, &err));
+    ck_assert(npy_parse(&a, file_of(1, "{'shape': (3, 0), 'fortran_order': False, 'descr': '<i2'}", v, 0), DT_NONE, &y,
+                        &err));
     ck_assert_int_eq(y.count, 0);
 }
 END_TEST
@@ -89,7 +92,8 @@ START_TEST(column_major_and_big_endian)
     const uint16_t rows[6] = {1, 3, 5, 2, 4, 6}; /* columns 1 2 | 3 4 | 5 6 */
     npy_array y;
     str err;
-    ck_assert(npy_parse(&a, file_of(1, "{'descr': '>u2', 'fortran_order': True, 'shape': (2, 3), }", be, 12), DT_NONE, &y, &err));
+    ck_assert(npy_parse(&a, file_of(1, "{'descr': '>u2', 'fortran_order': True, 'shape': (2, 3), }", be, 12), DT_NONE,
+                        &y, &err));
     ck_assert_mem_eq(y.data, rows, sizeof rows);
 }
 END_TEST
@@ -111,13 +115,23 @@ END_TEST
 START_TEST(wrong_files)
 {
     static const char *const dicts[] = {
-        "", "{", "{}", "[1]", "{'descr': '<f4'}", "{'descr': '<f4', 'fortran_order': False, 'shape': (2,), 'more': 1}",
-        "{'descr': '<f4', 'fortran_order': Maybe, 'shape': (2,)}", "{'descr': '<f4', 'fortran_order': False, 'shape': (2, x)}",
-        "{'descr': '<f4', 'fortran_order': False, 'shape': (-2,)}", "{'descr': '<f4', 'fortran_order': False, 'shape': (3,)}",
+        "",
+        "{",
+        "{}",
+        "[1]",
+        "{'descr': '<f4'}",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (2,), 'more': 1}",
+        "{'descr': '<f4', 'fortran_order': Maybe, 'shape': (2,)}",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (2, x)}",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (-2,)}",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (3,)}",
         "{'descr': '<f4', 'fortran_order': False, 'shape': (4294967296, 4294967296, 4)}",
-        "{'descr': '<f4', 'fortran_order': False, 'shape': (1,1,1,1,1,1,1,1,1)}", "{'descr': '<c8', 'fortran_order': False, 'shape': (1,)}",
-        "{'descr': '<f', 'fortran_order': False, 'shape': (1,)}", "{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,)}",
-        "{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999999999999,)}", "{'descr': '<f4"};
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (1,1,1,1,1,1,1,1,1)}",
+        "{'descr': '<c8', 'fortran_order': False, 'shape': (1,)}",
+        "{'descr': '<f', 'fortran_order': False, 'shape': (1,)}",
+        "{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,)}",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999999999999,)}",
+        "{'descr': '<f4"};
     char data[8] = {0};
     npy_array y;
     str err;
@@ -130,7 +144,8 @@ START_TEST(wrong_files)
     ck_assert(npy_parse(&a, good, DT_NONE, &y, &err));
     for (size_t n = 0; n < good.n; n++)
         ck_assert(!npy_parse(&a, (str){good.p, n}, DT_NONE, &y, &err));
-    ck_assert(!npy_parse(&a, file_of(4, "{'descr': '<f4', 'fortran_order': False, 'shape': (2,)}", data, 8), DT_NONE, &y, &err));
+    ck_assert(!npy_parse(&a, file_of(4, "{'descr': '<f4', 'fortran_order': False, 'shape': (2,)}", data, 8), DT_NONE,
+                         &y, &err));
 }
 END_TEST
 
