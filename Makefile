@@ -109,9 +109,10 @@ $(B)/tilec-static: $(call objs,tools/tilec*.c) $(ROOMS)
 	@ls -l $@ | awk '{printf "%s: %.1f MB\n", $$9, $$5 / 1e6}'
 
 # ---- docs made from the tables, style, lint ----
-docs: $(B)/gen_docs $(B)/gen_builtins
+docs: $(B)/gen_docs $(B)/gen_builtins $(B)/tilec
 	$(B)/gen_builtins > docs/builtins.md
 	$(B)/gen_docs docs/ir.head.md docs/ir.md
+	sh tools/pipeline.sh $(B)/tilec > $(B)/pipeline.md && cp $(B)/pipeline.md docs/pipeline.md
 SOURCES = $(shell git ls-files '*.c' '*.h')
 fmt:
 	clang-format -i $(SOURCES)

@@ -13,6 +13,7 @@
  * checked it iff that finds the comparisons there.
  */
 #include "compiler/guards.h"
+#include "compiler/passes/rewrite.h"
 
 typedef struct bound {
     ir_val lo, hi; /* f64, in the guard function */
@@ -312,6 +313,12 @@ static void open_tables(guards *g, arena *scratch)
     g->at = ARENA_ARRAY(scratch, bound, g->f->vals.n);
     g->have = ARENA_ARRAY(scratch, bool, g->f->vals.n);
     ir_builder_init(&g->b, g->host, scratch);
+}
+
+/* the form in which guards are asked for: tensors as pointers, offsets apart */
+static ir_func *narrow_form(pass_ctx *c, ir_func *f)
+{
+    return pass_split_offsets(c, pass_fold(c, pass_lower_tensors(c, f)));
 }
 
 ir_func *axis_guards(pass_ctx *c, ir_func *f, axis_guard_list *list)

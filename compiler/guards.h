@@ -12,7 +12,4 @@ typedef struct guard_set guard_set;
 guard_set *guards_open(pass_ctx *c, const ir_func *f);
 bool guards_hold(guard_set *s, ir_val v); /* they say that every element of v fits 32 bits */
 
-/* passes/narrow.c: the kernel with tensor accesses as pointers and offsets split, as pass narrow meets them */
-ir_func *narrow_form(pass_ctx *c, ir_func *f);
-
 #endif

@@ -372,8 +372,8 @@ static bool check_names(lower *l, const fe_kernel *k, const fe_choice *c)
     return ok;
 }
 
-/* Runs f with a scratch arena that is gone afterwards, as `out` is where it is `owned`, also where memory ends in between:
- * then the unit's owner is told in its own way (arena.h), or the fault is a diagnostic. */
+/* Runs f with a scratch arena that is gone afterwards, as `out` is where it is `owned`, also where memory ends in
+ * between: then the unit's owner is told in its own way (arena.h), or the fault is a diagnostic. */
 bool unit_guarded(fe_unit *u, arena *out, bool owned, unit_fn *f, void *ctx)
 {
     jmp_buf here, *unit_oom = u->a->oom, *out_oom = out->oom;

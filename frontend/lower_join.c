@@ -2,10 +2,10 @@
  *
  * A run-time choice lowers each branch ("arm") into a region of its own with a copy of the environment. Joining
  * compares the copies slot by slot: what is the same in both stays (compile-time values stay known); numbers and
- * run-time values of equal type become results of the `if`; a slot bound on one side only is unbound afterwards, and two
- * bindings of different types are a fault. Where one side has left by break, continue or return, only the other's value
- * matters: it stands, with `undef` for the side that left, as the flags say that nobody will look. A variable whose value
- * a loop needs where it is left (fx.lasting) must have one on both sides, else it is unbound.
+ * run-time values of equal type become results of the `if`; a slot bound on one side only is unbound afterwards, and
+ * two bindings of different types are a fault. Where one side has left by break, continue or return, only the other's
+ * value matters: it stands, with `undef` for the side that left, as the flags say that nobody will look. A variable
+ * whose value a loop needs where it is left (fx.lasting) must have one on both sides, else it is unbound.
  *
  * Values that cross are flattened to run-time leaves: a tuple crosses as its elements. The slot of the return value is
  * the other way round: the side that has not returned contributes `undef`.

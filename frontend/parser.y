@@ -7,8 +7,8 @@
 #include "frontend/parse.h"
 }
 %code {
-#define YYMAXDEPTH 4000
-#define YYINITDEPTH 4000 /* never grown: leaving by longjmp loses nothing */
+#define YYMAXDEPTH 1500
+#define YYINITDEPTH 1500 /* never grown: leaving by longjmp loses nothing */
 #define YYLLOC_DEFAULT(cur, rhs, n)                                                                                    \
     ((cur) = (n) ? (span){YYRHSLOC(rhs, 1).file, YYRHSLOC(rhs, 1).beg, YYRHSLOC(rhs, n).end}                            \
                  : (span){YYRHSLOC(rhs, 0).file, YYRHSLOC(rhs, 0).end, YYRHSLOC(rhs, 0).end})

@@ -5,7 +5,8 @@
 #include <string.h>
 
 static const pass_id pipeline[] = {PASS_inline, PASS_specialise,    PASS_fold, PASS_combine, PASS_licm,
-                                   PASS_unroll, PASS_lower_tensors, PASS_fold, PASS_licm,    PASS_dce};
+                                   PASS_unroll, PASS_lower_tensors, PASS_fold, PASS_split_offsets, PASS_narrow,
+                                   PASS_licm,   PASS_dce};
 
 /* named chips and what the code generator asks about; LLVM knows the rest by the name */
 static const struct {

@@ -222,10 +222,25 @@ static ir_code mirrored(ir_code code)
     }
 }
 
-/* widening of LIN: in the main part, where the row is known not to wrap */
+/* a ramp from a constant that stays within its type, so that widening each lane is widening the start */
+static bool widens_always(const nest *n, lv x, dtype from)
+{
+    if (x.form != LV_LIN || !LLVMIsAConstantInt(x.v) || dt_bits(from) < 32)
+        return false;
+    int64_t first = LLVMConstIntGetSExtValue(x.v), last = first + x.k * (n->extent - 1), lim = (int64_t)1 << 31;
+    int64_t low = dt_is_signed(from) ? -lim : 0;
+    return first >= low && first < lim && last >= low && last < lim;
+}
+
+/* widening of LIN: where it can't wrap, or in the main part, for as long as the row is known not to */
 static bool assume_widen(nest *n, lv x, dtype from, dtype to, lv *out)
 {
     cg *c = n->k->c;
+    if (dt_bits(to) == 64 && widens_always(n, x, from)) {
+        *out = x;
+        out->v = cg_i64(c, LLVMConstIntGetSExtValue(x.v));
+        return true;
+    }
     if (!may_assume(n, x, from) || dt_bits(to) != 64)
         return false;
     int level = n->inner - 1;

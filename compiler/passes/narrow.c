@@ -3,8 +3,8 @@
  * A tile fits where its range proves it (always), or where the launch checked that it does (opt->narrow, and the guard
  * function in the module, see guards.c; pass specialise puts it there). Fitting tiles made by arithmetic of fitting
  * tiles get an i32 twin; comparisons, conversions and pointer offsets take the twin. The wide value stays as a cast of
- * it, which goes when nothing uses it. Before that, an offset that is the sum of a uniform part and a rest is split:
- * the uniform part moves the scalar pointer in 64 bits, so that what is left in the tile often needs no guard at all.
+ * it, which goes when nothing uses it. Pass split_offsets comes
+ * before: what it leaves in a tile often needs no guard at all.
  */
 #include "compiler/guards.h"
 #include "compiler/passes/rewrite.h"
@@ -136,50 +136,10 @@ static bool visit(rw *r, ir_op o)
     return make_twin(r, o) || take_twins(r, o);
 }
 
-/* ---- splitting offsets ---- */
-static bool split(rw *r, ir_op o)
-{
-    if (ir_op_code(r->old, o) != IR_OP_ptr_add)
-        return false;
-    ir_val p = rw_in(r, o, 0), off = rw_in(r, o, 1);
-    ir_op base = ir_def(r->f, p), sum = ir_def(r->f, off);
-    if (!base.id || ir_op_code(r->f, base) != IR_OP_splat || !sum.id || ir_op_code(r->f, sum) != IR_OP_add)
-        return false;
-    for (uint32_t i = 0; i < 2; i++) {
-        ir_op u = ir_def(r->f, ir_in(r->f, sum, i));
-        if (!u.id || ir_op_code(r->f, u) != IR_OP_splat)
-            continue;
-        const ir_type_info *t = ir_type_of(r->f->m, ir_vtype(r->f, p));
-        int rank = t->rank;
-        int64_t shape[IR_MAX_RANK];
-        for (int d = 0; d < rank; d++)
-            shape[d] = t->shape[d];
-        rw_begin(r, o);
-        ir_val rest = ir_in(r->f, sum, 1 - i);
-        ir_val moved = ir_ptr_add(&r->b, ir_in(r->f, base, 0), ir_in(r->f, u, 0));
-        rw_set(r, o, 0, ir_ptr_add(&r->b, ir_splat(&r->b, moved, rank, shape), rest));
-        return true;
-    }
-    return false;
-}
-
-static ir_func *split_offsets(pass_ctx *c, ir_func *f)
-{
-    rw r;
-    rw_init(&r, c, f, split, NULL);
-    return rw_run(&r);
-}
-
-ir_func *narrow_form(pass_ctx *c, ir_func *f)
-{
-    return split_offsets(c, pass_fold(c, pass_lower_tensors(c, f)));
-}
-
 ir_func *pass_narrow(pass_ctx *c, ir_func *f)
 {
     narrow n = {0};
     rw r;
-    f = split_offsets(c, f);
     n.known = axis_build(c->scratch, f, c->opt);
     n.twin = ARENA_ARRAY(c->scratch, ir_val, f->vals.n);
     if (c->opt->narrow && f->kind == FUNC_KERNEL) {
