@@ -248,7 +248,7 @@ static bool check_key(verifier *v, ir_op o, ir_key key)
 {
     static const ir_key flags[] = {KEY_nan,        KEY_exact,        KEY_rtz,     KEY_reverse,
                                    KEY_descending, KEY_is_volatile,  KEY_hex,     KEY_warp_specialize,
-                                   KEY_flatten,    KEY_disable_licm};
+                                   KEY_flatten,    KEY_disable_licm, KEY_nowrap};
     if (ir_keys[key].kind == AK_ENUM && !ir_enum_name(key, ir_int(v->f, o, key, 0))) {
         verify_fail(v, o, "attribute '%s' has no value %lld", ir_keys[key].name, (long long)ir_int(v->f, o, key, 0));
         return false;

@@ -332,6 +332,7 @@ static void point(kern *k, const plan_step *s)
 
 void steps_emit(kern *k, const plan_region *r)
 {
+    k->depth++;
     for (uint32_t i = 0; i < r->steps.n; i++) {
         int32_t id = r->steps.at[i];
         const plan_step *s = &k->p->steps.at[id];
@@ -370,4 +371,5 @@ void steps_emit(kern *k, const plan_region *r)
         }
         nest_enter(k->n, -1);
     }
+    k->depth--;
 }

@@ -34,6 +34,7 @@ typedef struct lv {
     uint8_t form;
     int8_t level;
     bool assumed;
+    bool exact; /* LIN of integers: no lane of the row wraps (a range, or ops that say nowrap) */
 } lv;
 
 typedef struct coords {
@@ -64,6 +65,13 @@ typedef struct nest {
     VEC(lval) aligned; /* i1: the rows that streaming stores go to begin at a vector boundary */
 } nest;
 
+/* a row that an earlier nest of the program read from memory, end to end */
+typedef struct row_read {
+    lval base;
+    int64_t bytes;
+    int step;
+} row_read;
+
 struct kern {
     cg *c;
     const ir_func *f;
@@ -76,6 +84,8 @@ struct kern {
     lval *scalar;              /* by value id: SCALAR and rank-0 DATA */
     lval *shift;               /* by value id: how far a SHIFT value has moved */
     int64_t cache_bytes;
+    VEC(row_read) reads; /* by top-level nests so far: what follows them in memory is likely wanted next */
+    int depth;           /* of regions */
 };
 
 /* eval.c */

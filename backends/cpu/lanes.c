@@ -183,7 +183,7 @@ static bool assume_compare(nest *n, ir_code code, lv x, lv y, dtype d, lv *out)
         return false;
     int level = n->inner - 1;
     nest_enter(n, level);
-    lval ok = rises(n, x), all = cg_i64(c, n->extent), zero = cg_i64(c, 0), count;
+    lval ok = x.exact ? cg_int(c->i1, 1) : rises(n, x), all = cg_i64(c, n->extent), zero = cg_i64(c, 0), count;
     if (code == IR_OP_gt || code == IR_OP_ge) {
         ok = LLVMBuildAnd(c->b, ok, cg_icmp(c, code == IR_OP_gt ? LLVMIntSGT : LLVMIntSGE, x.v, y.v), "");
         count = all;
@@ -239,6 +239,13 @@ static bool assume_widen(nest *n, lv x, dtype from, dtype to, lv *out)
     if (dt_bits(to) == 64 && widens_always(n, x, from)) {
         *out = x;
         out->v = cg_i64(c, LLVMConstIntGetSExtValue(x.v));
+        return true;
+    }
+    if (x.exact && dt_is_signed(from) && dt_bits(to) == 64) {
+        nest_enter(n, x.level);
+        *out = x;
+        out->v = LLVMBuildSExt(c->b, x.v, c->i64, "");
+        nest_leave(n, x.level);
         return true;
     }
     if (!may_assume(n, x, from) || dt_bits(to) != 64)
@@ -385,14 +392,17 @@ lv ev_elt(nest *n, ir_op o, uint32_t at)
         return to_pointer(n, in[0], from);
     if ((code == IR_OP_ptr_cast && to == DT_NONE) || code == IR_OP_hint)
         return in[0];
-    if (nin == 2 && affine(n, code, from, in, &r))
+    if (nin == 2 && affine(n, code, from, in, &r)) {
+        r.exact = r.form == LV_LIN && ir_int(f, o, KEY_nowrap, 0);
         return r;
+    }
     if (code == IR_OP_cast && in[0].form == LV_LIN && dt_is_int(from) && dt_is_int(to)) {
         if (dt_bits(from) == dt_bits(to) || assume_widen(n, in[0], from, to, &r))
             return dt_bits(from) == dt_bits(to) ? in[0] : r;
         if (dt_bits(to) < dt_bits(from) && dt_bits(to) >= 32) {
             nest_enter(n, in[0].level);
             r = in[0];
+            r.exact = false;
             r.v = LLVMBuildTrunc(n->k->c->b, in[0].v, cg_num(n->k->c, to), "");
             nest_leave(n, in[0].level);
             return r;

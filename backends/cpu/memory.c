@@ -188,6 +188,8 @@ lv mem_load(nest *n, ir_op o)
     cg_debug_loc(c, f->m, ir_o(f, o)->loc);
     if (!at)
         at = lane_index(n, p);
+    if (contiguous && n->part == PART_MAIN && !n->streaming && n->inner == 0 && k->depth == 1)
+        vec_push(k->a, &k->reads, ((row_read){p.v, n->extent * (int64_t)bytes_of(c, mem), n->step}));
     if (one) {
         r.v = mask ? one_masked_load(n, mem, at, mask, other) : cg_load(c, mem, at, bytes_of(c, mem));
         r.form = p.form == LV_UNI && !mask ? LV_UNI : LV_VEC;
@@ -218,6 +220,22 @@ static void one_masked_store(nest *n, lty mem, lval x, lval p, lval mask)
     cg_at(c, join);
 }
 
+/* While a program writes its row, fetch what lies behind the rows it read: the next program's, where rows are
+ * contiguous. A prefetch can't fault; at worst it is for nothing. */
+static void fetch_ahead(nest *n, int64_t bytes)
+{
+    kern *k = n->k;
+    cg *c = k->c;
+    for (uint32_t i = 0; i < k->reads.n; i++) {
+        row_read r = k->reads.at[i];
+        if (r.bytes != n->extent * bytes || r.step == n->step)
+            continue;
+        lval off = LLVMBuildAdd(c->b, LLVMBuildMul(c->b, n->j, cg_i64(c, bytes), ""), cg_i64(c, r.bytes), "");
+        lval args[] = {cg_gep(c, c->i8, r.base, off), cg_i32(c, 0), cg_i32(c, 2), cg_i32(c, 1)};
+        cg_call(c, CGI_prefetch, &c->ptr, 1, args, 4);
+    }
+}
+
 void mem_store(nest *n, ir_op o)
 {
     kern *k = n->k;
@@ -245,6 +263,7 @@ void mem_store(nest *n, ir_op o)
         unsigned bytes = size * (unsigned)n->lanes;
         if (n->streaming && contiguous && !mask && bytes >= 16 && p.level < n->inner) {
             set_nontemporal(c, s, bytes);
+            fetch_ahead(n, size);
             nest_leave(n, n->inner);
             nest_enter(n, n->inner - 1);
             lval low = LLVMBuildAnd(c->b, LLVMBuildPtrToInt(c->b, p.v, c->i64, ""), cg_i64(c, bytes - 1), "");

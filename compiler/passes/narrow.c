@@ -61,6 +61,12 @@ static bool narrows(ir_code code)
     }
 }
 
+/* ops whose twin says that it doesn't wrap: back ends may widen what it gives without looking */
+static bool wraps(ir_code code)
+{
+    return code == IR_OP_add || code == IR_OP_sub || code == IR_OP_mul || code == IR_OP_neg;
+}
+
 static bool make_twin(rw *r, ir_op o)
 {
     narrow *n = r->ctx;
@@ -83,10 +89,13 @@ static bool make_twin(rw *r, ir_op o)
     } else {
         const ir_op_data p = *ir_o(f, o);
         ir_attr_pair attrs[4];
+        uint32_t nattr = 0;
         for (uint32_t i = 0; i < p.nin; i++)
             in[i] = i < first ? rw_in(r, o, i) : in_32(r, ir_in(f, o, i));
-        for (uint32_t i = 0; i < p.nattr && i < COUNTOF(attrs); i++)
-            attrs[i] = (ir_attr_pair){(ir_key)f->pool.at[p.attrs + 2 * i], {f->pool.at[p.attrs + 2 * i + 1]}};
+        for (; nattr < p.nattr && nattr + 1 < COUNTOF(attrs); nattr++)
+            attrs[nattr] = (ir_attr_pair){(ir_key)f->pool.at[p.attrs + 2 * nattr], {f->pool.at[p.attrs + 2 * nattr + 1]}};
+        if (wraps(ir_op_code(f, o)) && !ir_has(f, o, KEY_nowrap))
+            attrs[nattr++] = (ir_attr_pair){KEY_nowrap, ir_attr_int(f->m, 1)};
         ir_emit(&r->b,
                 &(ir_desc){.code = (ir_code)p.code,
                            .in = in,
@@ -94,7 +103,7 @@ static bool make_twin(rw *r, ir_op o)
                            .types = &t,
                            .nout = 1,
                            .attrs = attrs,
-                           .nattr = p.nattr},
+                           .nattr = nattr},
                 &twin);
     }
     n->twin[v.id] = twin;
