@@ -166,6 +166,15 @@ static dtype elem_of(const ir_func *f, ir_val v)
     return ir_type_dt(f->m, ir_vtype(f, v));
 }
 
+static void note_read(nest *n, lval base, int64_t bytes)
+{
+    kern *k = n->k;
+    for (uint32_t i = 0; i < k->reads.n; i++)
+        if (k->reads.at[i].base == base)
+            return;
+    vec_push(k->a, &k->reads, ((row_read){base, bytes, n->step}));
+}
+
 lv mem_load(nest *n, ir_op o)
 {
     kern *k = n->k;
@@ -189,7 +198,7 @@ lv mem_load(nest *n, ir_op o)
     if (!at)
         at = lane_index(n, p);
     if (contiguous && n->part == PART_MAIN && !n->streaming && n->inner == 0 && k->depth == 1)
-        vec_push(k->a, &k->reads, ((row_read){p.v, n->extent * (int64_t)bytes_of(c, mem), n->step}));
+        note_read(n, p.v, n->extent * (int64_t)bytes_of(c, mem));
     if (one) {
         r.v = mask ? one_masked_load(n, mem, at, mask, other) : cg_load(c, mem, at, bytes_of(c, mem));
         r.form = p.form == LV_UNI && !mask ? LV_UNI : LV_VEC;
