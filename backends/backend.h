@@ -1,7 +1,7 @@
 /* backend.h: a target, as data and a handful of functions; and the one table of them.
  *
- * A back end takes a module of tile IR at the end of its own pipeline and gives text or bytes of a later stage. It prints
- * nothing: what goes wrong comes back as diagnostics. llvm-c stays behind this header.
+ * A back end takes a module of tile IR at the end of its own pipeline and gives text or bytes of a later stage. It
+ * prints nothing: what goes wrong comes back as diagnostics. llvm-c stays behind this header.
  */
 #ifndef TILE_BACKENDS_BACKEND_H
 #define TILE_BACKENDS_BACKEND_H
@@ -10,7 +10,15 @@
 #include "compiler/ir.h"
 #include "compiler/pass.h"
 
-typedef enum backend_stage { STAGE_AST, STAGE_TIR, STAGE_LAID, STAGE_LLVM, STAGE_ASM, STAGE_BIN, STAGE_COUNT } backend_stage;
+typedef enum backend_stage {
+    STAGE_AST,
+    STAGE_TIR,
+    STAGE_LAID,
+    STAGE_LLVM,
+    STAGE_ASM,
+    STAGE_BIN,
+    STAGE_COUNT
+} backend_stage;
 
 typedef struct backend_target {
     str name;     /* as on the command line: "cpu", "cuda:sm_90a" */
@@ -26,7 +34,8 @@ typedef struct tile_backend {
     uint32_t npipeline;
     bool runs; /* this build can execute its code on some machine */
     /* true and text or bytes of `stage` for kernel `k` (LLVM text, assembly, object); diagnostics otherwise */
-    bool (*emit)(arena *a, const ir_module *m, const ir_func *k, const backend_target *t, backend_stage stage, str *out, diags *d);
+    bool (*emit)(arena *a, const ir_module *m, const ir_func *k, const backend_target *t, backend_stage stage, str *out,
+                 diags *d);
     /* likewise from a text of stage llvm, which is read and verified: llvm prints it, asm and bin compile it */
     bool (*emit_llvm)(arena *a, str path, str text, const backend_target *t, backend_stage stage, str *out, diags *d);
     /* names of the chips it knows, for `tilec targets` and did-you-mean; n of them */
@@ -35,7 +44,8 @@ typedef struct tile_backend {
 } tile_backend;
 
 extern const tile_backend *const tile_backends[]; /* ends with NULL */
-const tile_backend *backend_find(str target, backend_target *out, arena *a); /* NULL where there is none; parses "family:chip" */
+/* parses "family:chip"; NULL where there is none */
+const tile_backend *backend_find(str target, backend_target *out, arena *a);
 
 /* ---- backends/cpu: code for this very machine ---- */
 typedef struct cpu_jit cpu_jit;       /* a code region; thread-safe */
@@ -49,9 +59,35 @@ typedef struct cpu_kernel {
 
 cpu_jit *cpu_jit_new(str *err);
 void cpu_jit_free(cpu_jit *j);
-bool cpu_jit_compile(cpu_jit *j, arena *a, const ir_module *m, const ir_func *k, int opt_level, cpu_kernel *out, diags *d);
+bool cpu_jit_compile(cpu_jit *j, arena *a, const ir_module *m, const ir_func *k, int opt_level, cpu_kernel *out,
+                     diags *d);
 void cpu_jit_release(cpu_jit *j, cpu_kernel *k);
 /* what the host is, for `tilec targets` and cache keys: "znver4 (avx512f,avx512bf16,...)" */
 str cpu_host_describe(arena *a);
+
+/* ---- GPUs: text for the driver, and what a launch has to know of it ---- */
+typedef struct gpu_map { /* a tensor map that the kernel takes by value */
+    int32_t param;       /* index of the ir_param, a tensor */
+    int32_t rank;
+    int64_t box[5];  /* extents, last dimension last */
+    int32_t swizzle; /* bytes: 0, 32, 64, 128 */
+    dtype dt;
+} gpu_map;
+
+typedef struct gpu_code {
+    str text;             /* PTX */
+    str symbol;           /* of the entry */
+    int32_t threads;      /* of a block */
+    int32_t cluster;      /* blocks of a cluster along x, 1 = none; a cluster runs one program */
+    int64_t shared_bytes; /* dynamic, a block */
+    uint32_t nslots;      /* parameters: slots of abi.h, grid first; then the maps: 128 bytes each, 64-aligned */
+    const gpu_map *maps;
+    uint32_t nmaps;
+    int32_t min_blocks; /* a multiprocessor holds at least these: what it was compiled for; 0 = unknown */
+    bool dependent;     /* waits for the launch before it by itself: may start while that one ends */
+} gpu_code;
+
+/* code for kernel k of m, which is at stage laid for target t; diagnostics otherwise */
+bool gpu_compile(arena *a, const ir_module *m, const ir_func *k, const backend_target *t, gpu_code *out, diags *d);
 
 #endif

@@ -1,4 +1,6 @@
-/* arena.c: chunks from malloc, bumped; a chunk is at least 64 KiB and grows with the arena so that big arenas have few. */
+/* arena.c: chunks from malloc, bumped; a chunk is at least 64 KiB and grows with the arena: big arenas have few.
+ * What a reset lets go of is given back, but for the largest big one: malloc would return it to the system, and
+ * fetching it anew page by page costs more than a pass over a function. */
 #include "base/arena.h"
 #include "base/diag.h"
 
@@ -10,7 +12,7 @@ struct arena_chunk {
     size_t size;
 };
 
-enum { CHUNK_MIN = 64 << 10, CHUNK_MAX = 8 << 20, ALIGN_MIN = 16 };
+enum { CHUNK_MIN = 64 << 10, CHUNK_MAX = 8 << 20, ALIGN_MIN = 16, SPARE_MIN = 128 << 10 };
 
 #ifdef TILE_TEST_ALLOC
 static _Thread_local long fail_after;
@@ -49,16 +51,29 @@ void arena_fini(arena *a)
         free(c);
         c = older;
     }
-    a->chunks = NULL;
+    free(a->spare);
+    a->chunks = a->spare = NULL;
     a->beg = a->end = NULL;
     a->used = 0;
 }
 
-static _Noreturn void out_of_memory(arena *a)
+_Noreturn void arena_raise(arena *a)
 {
     if (a->oom)
         longjmp(*a->oom, 1);
     bug("out of memory");
+}
+
+bool arena_try(arena *a, void (*f)(void *ctx), void *ctx)
+{
+    jmp_buf here, *outer = a->oom;
+    bool done = setjmp(here) == 0;
+    if (done) {
+        a->oom = &here;
+        f(ctx);
+    }
+    a->oom = outer;
+    return done;
 }
 
 static void grow(arena *a, size_t need)
@@ -69,10 +84,16 @@ static void grow(arena *a, size_t need)
         size = need;
     size += sizeof(arena_chunk) + ALIGN_MIN;
     if (size < need || test_fails() || (a->limit && (size > a->limit || a->used > a->limit - size)))
-        out_of_memory(a);
-    arena_chunk *c = malloc(size);
+        arena_raise(a);
+    arena_chunk *c = a->spare;
+    if (c && c->size >= size) {
+        a->spare = NULL;
+        size = c->size;
+    } else {
+        c = malloc(size);
+    }
     if (!c)
-        out_of_memory(a);
+        arena_raise(a);
     c->older = a->chunks;
     c->size = size;
     a->chunks = c;
@@ -88,7 +109,7 @@ void *arena_alloc(arena *a, size_t n, size_t align)
     size_t pad = (size_t)(-(uintptr_t)a->beg & (align - 1));
     if (!a->beg || (size_t)(a->end - a->beg) < pad || (size_t)(a->end - a->beg) - pad < n) {
         if (n > SIZE_MAX / 2 || align > SIZE_MAX / 4)
-            out_of_memory(a);
+            arena_raise(a);
         grow(a, n + align);
         pad = (size_t)(-(uintptr_t)a->beg & (align - 1));
     }
@@ -106,7 +127,7 @@ void *arena_copy(arena *a, const void *p, size_t n, size_t align)
 void *arena_array(arena *a, size_t n, size_t size, size_t align)
 {
     if (size && n > SIZE_MAX / size)
-        out_of_memory(a);
+        arena_raise(a);
     return arena_alloc(a, n * size, align);
 }
 
@@ -118,9 +139,13 @@ arena_pos arena_mark(const arena *a)
 void arena_reset(arena *a, arena_pos m)
 {
     while (a->chunks != m.chunk) {
-        arena_chunk *older = a->chunks->older;
-        free(a->chunks);
-        a->chunks = older;
+        arena_chunk *c = a->chunks, *drop = c;
+        a->chunks = c->older;
+        if (!a->limit && c->size >= SPARE_MIN && (!a->spare || a->spare->size < c->size)) {
+            drop = a->spare;
+            a->spare = c;
+        }
+        free(drop);
     }
     a->beg = m.beg;
     a->end = m.end;

@@ -192,28 +192,13 @@ static void put_snippet(diags *d, span at, strbuf *out)
     sb_putc(out, '\n');
 }
 
-static void put_json_str(str s, strbuf *out)
-{
-    sb_putc(out, '"');
-    for (size_t i = 0; i < s.n; i++) {
-        unsigned char c = (unsigned char)s.p[i];
-        if (c == '"' || c == '\\')
-            sb_putf(out, "\\%c", c);
-        else if (c < 32 || c == 127)
-            sb_putf(out, "\\u%04x", c);
-        else
-            sb_putc(out, (char)c);
-    }
-    sb_putc(out, '"');
-}
-
 static void put_json_place(diags *d, span at, strbuf *out)
 {
     uint32_t line = 0, col = 0, l2 = 0, c2 = 0;
     diags_place(d, at.file, at.beg, &line, &col);
     diags_place(d, at.file, at.end, &l2, &c2);
     sb_puts(out, "\"file\": ");
-    put_json_str(at.file && at.file <= d->files.n ? d->files.at[at.file - 1].path : S(""), out);
+    sb_put_quoted(out, at.file && at.file <= d->files.n ? d->files.at[at.file - 1].path : S(""), "\\u00");
     sb_putf(out, ", \"line\": %u, \"col\": %u, \"end_line\": %u, \"end_col\": %u", line, col, l2, c2);
 }
 
@@ -222,13 +207,13 @@ static void put_json(diags *d, const diag *r, strbuf *out)
     sb_putf(out, "{\"severity\": \"%s\", \"id\": \"%s\", ", severity_name[r->severity], r->name);
     put_json_place(d, r->at, out);
     sb_puts(out, ", \"text\": ");
-    put_json_str(r->text, out);
+    sb_put_quoted(out, r->text, "\\u00");
     sb_puts(out, ", \"notes\": [");
     for (uint32_t i = 0; i < r->notes.n; i++) {
         sb_puts(out, i ? ", {" : "{");
         put_json_place(d, r->notes.at[i].at, out);
         sb_puts(out, ", \"text\": ");
-        put_json_str(r->notes.at[i].text, out);
+        sb_put_quoted(out, r->notes.at[i].text, "\\u00");
         sb_putc(out, '}');
     }
     sb_puts(out, "]}\n");

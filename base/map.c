@@ -61,9 +61,11 @@ bool map_get(const map64 *m, uint64_t key, uint32_t *val)
 static void grow(map64 *m)
 {
     map64 old = *m;
-    m->cap = old.cap ? old.cap * 2 : 32;
-    m->keys = ARENA_ARRAY(m->a, uint64_t, m->cap);
-    m->vals = ARENA_ARRAY(m->a, uint32_t, m->cap);
+    uint32_t cap = old.cap ? old.cap * 2 : 32;
+    uint64_t *keys = ARENA_ARRAY(m->a, uint64_t, cap);
+    m->vals = ARENA_ARRAY(m->a, uint32_t, cap); /* what may fail is done: the map is whole at any time */
+    m->keys = keys;
+    m->cap = cap;
     for (uint32_t i = 0; i < old.cap; i++)
         if (old.vals[i]) {
             uint32_t j = probe(m, old.keys[i]);

@@ -7,7 +7,6 @@
 #include "base/num.h"
 
 #include <math.h>
-#include <string.h>
 
 typedef struct format {
     int exp_bits, man_bits, bias;
@@ -28,20 +27,6 @@ static const format formats[] = {
     [NUM_F8E5M2FNUZ] = {5, 2, 16, false, true, true, 0x7f},
 };
 
-static uint64_t bits_of(double x)
-{
-    uint64_t b;
-    memcpy(&b, &x, sizeof b);
-    return b;
-}
-
-static double of_bits(uint64_t b)
-{
-    double x;
-    memcpy(&x, &b, sizeof x);
-    return x;
-}
-
 static uint64_t nan_of(const format *f, uint64_t sign, uint64_t payload)
 {
     if (f->fnuz)
@@ -61,7 +46,7 @@ static uint64_t overflow_of(const format *f, uint64_t sign, bool rtz)
 static uint64_t encode(num_fmt fmt, double x, bool rtz)
 {
     const format *f = &formats[fmt];
-    uint64_t b = bits_of(x), sign = b >> 63, man = b & 0xfffffffffffff;
+    uint64_t b = num_f64_bits(x), sign = b >> 63, man = b & 0xfffffffffffff;
     int exp = (int)(b >> 52 & 0x7ff);
     uint64_t s = sign << (f->exp_bits + f->man_bits);
     if (exp == 0x7ff && man)
@@ -104,17 +89,17 @@ double num_decode(num_fmt fmt, uint64_t bits)
 {
     const format *f = &formats[fmt];
     if (fmt == NUM_F64)
-        return of_bits(bits);
+        return num_f64_of(bits);
     int width = f->exp_bits + f->man_bits;
     uint64_t sign = bits >> width & 1, man = bits & (((uint64_t)1 << f->man_bits) - 1);
     int exp = (int)(bits >> f->man_bits & (((uint64_t)1 << f->exp_bits) - 1)), all = (1 << f->exp_bits) - 1;
     if (f->fnuz && (bits & (((uint64_t)2 << width) - 1)) == (uint64_t)1 << width)
-        return of_bits(0x7ff8000000000000);
+        return num_f64_of(0x7ff8000000000000);
     bool special = !f->fnuz && exp == all;
     if (special && f->has_inf && !man)
         return sign ? -INFINITY : INFINITY;
     if (special && (f->has_inf || man == ((uint64_t)1 << f->man_bits) - 1))
-        return of_bits(sign << 63 | 0x7ff8000000000000 | man << (52 - f->man_bits));
+        return num_f64_of(sign << 63 | 0x7ff8000000000000 | man << (52 - f->man_bits));
     double m = exp ? (double)(man | (uint64_t)1 << f->man_bits) : (double)man;
     double x = ldexp(m, (exp ? exp : 1) - f->bias - f->man_bits);
     return sign ? -x : x;

@@ -13,8 +13,44 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
-typedef enum num_fmt { NUM_F16, NUM_BF16, NUM_F32, NUM_F64, NUM_F8E4M3, NUM_F8E5M2, NUM_F8E4M3FNUZ, NUM_F8E5M2FNUZ } num_fmt;
+typedef enum num_fmt {
+    NUM_F16,
+    NUM_BF16,
+    NUM_F32,
+    NUM_F64,
+    NUM_F8E4M3,
+    NUM_F8E5M2,
+    NUM_F8E4M3FNUZ,
+    NUM_F8E5M2FNUZ
+} num_fmt;
+
+/* the bit pattern of a number, and the number of a bit pattern */
+static inline uint64_t num_f64_bits(double x)
+{
+    uint64_t b;
+    memcpy(&b, &x, sizeof b);
+    return b;
+}
+static inline double num_f64_of(uint64_t b)
+{
+    double x;
+    memcpy(&x, &b, sizeof x);
+    return x;
+}
+static inline uint32_t num_f32_bits(float x)
+{
+    uint32_t b;
+    memcpy(&b, &x, sizeof b);
+    return b;
+}
+static inline float num_f32_of(uint32_t b)
+{
+    float x;
+    memcpy(&x, &b, sizeof x);
+    return x;
+}
 
 /* num.c */
 double num_decode(num_fmt f, uint64_t bits);

@@ -1,9 +1,9 @@
 /* pool.c: workers that take spans of one job from a shared counter.
  *
- * A job is published by a sequence number. Workers spin on it for a while after finishing the one before (a launch often
- * follows a launch), then sleep on a condition variable. Spans come from an atomic counter, which makes the order of starts
- * ascending. The caller works as thread 0 and then waits until every worker has let go of the job, so the job can live on
- * its stack.
+ * A job is published by a sequence number. Workers spin on it for a while after finishing the one before (a launch
+ * often follows a launch), then sleep on a condition variable. Spans come from an atomic counter, which makes the
+ * order of starts ascending. The caller works as thread 0 and then waits until every worker has let go of the job,
+ * so the job can live on its stack.
  */
 #include "base/pool.h"
 

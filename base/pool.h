@@ -1,8 +1,8 @@
 /* pool.h: a pool of worker threads that runs one indexed job at a time.
  *
- * pool_run(p, fn, ctx, n, chunk) calls fn(ctx, first, last, thread) over [0, n) in spans of at most `chunk`, handed out in
- * ascending order (a span is started only after every smaller one was started), and returns when all are done. The
- * caller works too, as thread 0. One pool_run at a time a pool; callers from several threads queue.
+ * pool_run(p, fn, ctx, n, chunk) calls fn(ctx, first, last, thread) over [0, n) in spans of at most `chunk`, handed
+ * out in ascending order (a span is started only after every smaller one was started), and returns when all are
+ * done. The caller works too, as thread 0. One pool_run at a time a pool; callers from several threads queue.
  */
 #ifndef TILE_BASE_POOL_H
 #define TILE_BASE_POOL_H

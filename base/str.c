@@ -139,6 +139,25 @@ void sb_puts(strbuf *b, const char *z)
     sb_put(b, str_of(z));
 }
 
+void sb_put_quoted(strbuf *b, str s, const char *hex)
+{
+    sb_putc(b, '"');
+    for (size_t i = 0; i < s.n; i++) {
+        unsigned char c = (unsigned char)s.p[i];
+        if (c == '"' || c == '\\')
+            sb_putf(b, "\\%c", c);
+        else if (c == '\n')
+            sb_puts(b, "\\n");
+        else if (c == '\t')
+            sb_puts(b, "\\t");
+        else if (c < 32 || c == 127)
+            sb_putf(b, "%s%02x", hex, c);
+        else
+            sb_putc(b, (char)c);
+    }
+    sb_putc(b, '"');
+}
+
 void sb_putf(strbuf *b, const char *fmt, ...)
 {
     va_list ap, again;
@@ -152,6 +171,13 @@ void sb_putf(strbuf *b, const char *fmt, ...)
         b->n += (size_t)n;
     }
     va_end(ap);
+}
+
+const char *sb_cstr(strbuf *b)
+{
+    sb_putc(b, 0);
+    b->n--;
+    return b->at;
 }
 
 str sb_str(const strbuf *b)
@@ -176,8 +202,8 @@ static uint32_t *slot_of(const interner *t, str s)
 
 static void rehash(interner *t, uint32_t cap)
 {
-    t->cap = cap;
     t->slots = ARENA_ARRAY(t->a, uint32_t, cap);
+    t->cap = cap;
     for (uint32_t i = 0; i < t->strs.n; i++)
         *slot_of(t, t->strs.at[i]) = i + 1;
 }
@@ -201,10 +227,12 @@ uint32_t intern_id(interner *t, str s)
     uint32_t *slot = slot_of(t, s);
     if (*slot)
         return *slot - 1;
+    if ((t->strs.n + 1) * 2 > t->cap) { /* first: what memory's end leaves is whole */
+        rehash(t, t->cap * 2);
+        slot = slot_of(t, s);
+    }
     vec_push(t->a, &t->strs, str_dup(t->a, s));
     *slot = t->strs.n;
-    if (t->strs.n * 2 > t->cap)
-        rehash(t, t->cap * 2);
     return t->strs.n - 1;
 }
 

@@ -43,8 +43,10 @@ void sb_init(strbuf *b, arena *a);
 void sb_putc(strbuf *b, char c);
 void sb_put(strbuf *b, str s);
 void sb_puts(strbuf *b, const char *z);
+void sb_put_quoted(strbuf *b, str s, const char *hex); /* "..", control characters as \n, \t, or `hex` and two digits */
 void sb_putf(strbuf *b, const char *fmt, ...) STR_PRINTF(2, 3);
 str sb_str(const strbuf *b);
+const char *sb_cstr(strbuf *b); /* NUL-terminated; valid until the next change */
 
 /* interner: equal strings get equal ids; id 0 is the empty string */
 typedef struct interner interner;

@@ -1,4 +1,4 @@
-/* vec.c: growth by doubling; the old array stays in the arena until it dies, so a vector wastes at most its own size. */
+/* vec.c: growth by doubling; the old array stays in the arena until it dies: a vector wastes at most its own size. */
 #include "base/vec.h"
 
 #include <string.h>

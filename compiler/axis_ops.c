@@ -140,7 +140,7 @@ static axis_info sum_of(const ax *x, ir_op o, ir_val v, bool minus, int64_t scal
         return r;
     ax_wide lo = minus ? (ax_wide)a.lo - b.hi : (ax_wide)a.lo + b.lo,
             hi = minus ? (ax_wide)a.hi - b.lo : (ax_wide)a.hi + b.hi;
-    if (!ax_set_range(x, v, &r, lo, hi))
+    if (!ax_set_range(x, v, &r, lo, hi) && !ir_int(x->f, o, KEY_nowrap, 0))
         give_up_runs(x, v, &r);
     return r;
 }

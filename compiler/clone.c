@@ -21,7 +21,14 @@ void ir_map_set(ir_map *m, ir_val old, ir_val now)
     m->at[old.id] = now;
 }
 
-/* Types and attribute values are ids of the module they were interned in. */
+/* Types, layouts and attribute values are ids of the module they were interned in. */
+static ir_layout layout_to(ir_module *to, const ir_module *from, ir_layout l)
+{
+    const struct lay *reg = ir_layout_of(from, l);
+    const struct lay_shared *shared = ir_layout_shared_of(from, l);
+    return reg ? ir_layout_make(to, reg) : shared ? ir_layout_make_shared(to, shared) : (ir_layout){0};
+}
+
 static ir_type type_to(ir_module *to, const ir_module *from, ir_type t)
 {
     if (to == from)
@@ -35,7 +42,18 @@ static ir_type type_to(ir_module *to, const ir_module *from, ir_type t)
     case TK_PTR:
         return ir_type_ptr(to, type_to(to, from, i->elem));
     case TK_TILE:
-        return ir_type_tile(to, type_to(to, from, i->elem), i->rank, i->shape);
+        return ir_type_laid(to, ir_type_tile(to, type_to(to, from, i->elem), i->rank, i->shape),
+                            layout_to(to, from, i->layout));
+    case TK_SHARED:
+        return ir_type_shared(to, type_to(to, from, i->elem), i->rank, i->shape, layout_to(to, from, i->layout));
+    case TK_CHAN: {
+        ir_type parts[IR_MAX_CHAN_PARTS];
+        for (int k = 0; k < i->nparts; k++)
+            parts[k] = type_to(to, from, i->parts[k]);
+        return ir_type_chan(to, i->stages, i->nparts, parts);
+    }
+    case TK_TOKEN:
+        return ir_type_token(to);
     case TK_TENSOR:
         return ir_type_tensor(to, type_to(to, from, i->elem), i->rank, i->shape, i->strided);
     }
@@ -99,8 +117,8 @@ void ir_clone_op(ir_builder *b, const ir_func *old, ir_op o, ir_map *m)
     for (uint32_t i = 0; i < p.nout; i++)
         types[i] = type_to(b->m, old->m, ir_vtype(old, ir_out(old, o, i)));
     for (uint32_t i = 0; i < p.nattr; i++) {
-        attrs[i].key = (ir_key)old->pool.at[p.attrs + 2 * i];
-        attrs[i].val = attr_to(b->m, old->m, attrs[i].key, (ir_attr){old->pool.at[p.attrs + 2 * i + 1]});
+        attrs[i] = ir_attr_at(old, o, i);
+        attrs[i].val = attr_to(b->m, old->m, attrs[i].key, attrs[i].val);
     }
     b->loc = loc_to(b->m, old->m, p.loc);
     b->origin = p.origin;

@@ -1,9 +1,10 @@
 /* convert.c: shared-memory layouts, and how a tile gets from one register layout to another (layout.h).
  *
- * A conversion is the map to^-1 . from over hardware bits. Where it is the identity on everything but registers, values are
- * only renamed. Where it stays within a warp, shuffles do: the lane bits that come from registers cost one exchange a
- * register for each. Otherwise the tile goes through shared memory, in a layout searched for among XOR swizzles of the
- * writer's row-major order: the candidates' bank conflicts are counted by laying out one warp's accesses, not guessed.
+ * A conversion is the map to^-1 . from over hardware bits. Where it is the identity on everything but registers,
+ * values are only renamed. Where it stays within a warp, shuffles do: the lane bits that come from registers cost
+ * one exchange a register for each. Otherwise the tile goes through shared memory, in a layout searched for among
+ * XOR swizzles of the writer's row-major order: the candidates' bank conflicts are counted by laying out one warp's
+ * accesses, not guessed.
  */
 #include "compiler/layout.h"
 
@@ -35,9 +36,10 @@ lay_shared lay_shared_linear(int rank, const int64_t *shape, const int *order)
     return s;
 }
 
-/* Offset bits from the lowest: the element within 16 bytes, the chunk within the row, the row, the box. Reading offset o of
- * row r, chunk c holds column chunk c ^ (r mod chunks): so a row bit's image carries the chunk bit it is XORed with. The
- * pattern repeats every 8 rows of 128 bytes, 4 rows of 64, 2 of 32 as the hardware's: row numbers count 128-byte lines. */
+/* Offset bits from the lowest: the element within 16 bytes, the chunk within the row, the row, the box. Reading
+ * offset o of row r, chunk c holds column chunk c ^ (r mod chunks): so a row bit's image carries the chunk bit it is
+ * XORed with. The pattern repeats every 8 rows of 128 bytes, 4 rows of 64, 2 of 32 as the hardware's: row numbers
+ * count 128-byte lines. */
 lay_shared lay_shared_swizzled(int64_t rows, int64_t cols, int bytes, int width)
 {
     lay_shared s = {.map = lay_empty(2, (int64_t[]){rows, cols}, false)};
@@ -104,8 +106,9 @@ int64_t lay_shared_offset(const lay_shared *s, const int64_t *coord)
 }
 
 /* ---- bank conflicts ----
- * A warp's access is served in wavefronts of 128 bytes: each of the 32 banks gives one 4-byte word a wavefront, and lanes
- * that want the same word share it. Accesses of 8 and 16 bytes a lane are served by halves and quarters of the warp. */
+ * A warp's access is served in wavefronts of 128 bytes: each of the 32 banks gives one 4-byte word a wavefront, and
+ * lanes that want the same word share it. Accesses of 8 and 16 bytes a lane are served by halves and quarters of the
+ * warp. */
 int64_t lay_wavefronts(const int64_t *offset, int lanes, int64_t vec, int bytes, int64_t *fewest)
 {
     int64_t width = vec * bytes, total = 0, least = 0;
@@ -203,7 +206,8 @@ static int64_t vector_of(const lay *l, const lay_shared *s, int bytes)
     return vec;
 }
 
-/* row-major with the fastest dimension where the layout's registers run, its 16-byte chunks XORed with `shift`ed row bits */
+/* row-major with the fastest dimension where the layout's registers run, its 16-byte chunks XORed with `shift`ed row
+ * bits */
 static lay_shared candidate(const lay *l, int fastest, int chunk_bits, int chunk_log, int shift)
 {
     int order[LAY_MAX_RANK], n = 0;
@@ -231,7 +235,8 @@ static void search_shared(const lay *from, const lay *to, int bytes, lay_conv *o
                     lay_shared s = candidate(from, d, bits, log, shift);
                     int64_t vw = vector_of(from, &s, bytes), vr = vector_of(to, &s, bytes);
                     int64_t cw = conflicts(from, &s, bytes, vw), cr = conflicts(to, &s, bytes, vr);
-                    int64_t cost = cw + cr + ((int64_t)1 << from->nbits[LAY_REG]) / vw + ((int64_t)1 << to->nbits[LAY_REG]) / vr;
+                    int64_t cost =
+                        cw + cr + ((int64_t)1 << from->nbits[LAY_REG]) / vw + ((int64_t)1 << to->nbits[LAY_REG]) / vr;
                     if (cost >= best)
                         continue;
                     best = cost;

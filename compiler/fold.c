@@ -7,6 +7,18 @@
  */
 #include "compiler/fold.h"
 
+bool fold_twice(ir_builder *b, const ir_desc *d, ir_val *out)
+{
+    ir_op o = def_is(b, d->in[0], d->code);
+    if (!o.id)
+        return false;
+    ir_val x = ir_in(b->f, o, 0);
+    ir_desc s = *d;
+    s.in = &x;
+    ir_emit(b, &s, out);
+    return true;
+}
+
 bool ir_fold(ir_builder *b, const ir_desc *d, ir_val *out)
 {
     const ir_op_info *info = &ir_ops[d->code];

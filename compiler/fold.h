@@ -12,6 +12,8 @@ bool fold_eval(ir_code code, dtype d, bool nan, const uint64_t *v, uint64_t *out
 bool fold_arith(ir_builder *b, const ir_desc *d, ir_val *out);
 bool fold_shape(ir_builder *b, const ir_desc *d, ir_val *out);
 bool fold_mem(ir_builder *b, const ir_desc *d, ir_val *out);
+/* fold.c: an op whose second application counts alone (reshape, bitcast), on the result of the same op */
+bool fold_twice(ir_builder *b, const ir_desc *d, ir_val *out);
 
 /* the op that defines v, where it has this code; id 0 otherwise */
 static inline ir_op def_is(const ir_builder *b, ir_val v, ir_code code)

@@ -48,7 +48,9 @@ static ir_val scalar_of(const ir_builder *b, ir_val v)
     ir_op o = def_is(b, v, IR_OP_splat);
     if (o.id)
         return ir_in(b->f, o, 0);
-    return ir_type_of(b->m, ir_vtype(b->f, v))->kind == TK_TILE ? (ir_val){0} : v;
+    if (ir_type_of(b->m, ir_vtype(b->f, v))->kind == TK_TILE)
+        return (ir_val){0};
+    return v;
 }
 
 /* op of splats and constants is the splat of the op: computed once, not once an element */
@@ -181,23 +183,6 @@ static bool is_compare(ir_code code)
     return code >= IR_OP_eq && code <= IR_OP_ge;
 }
 
-/* the comparison that says the same with its operands exchanged */
-static ir_code exchanged(ir_code code)
-{
-    switch ((int)code) {
-    case IR_OP_lt:
-        return IR_OP_gt;
-    case IR_OP_le:
-        return IR_OP_ge;
-    case IR_OP_gt:
-        return IR_OP_lt;
-    case IR_OP_ge:
-        return IR_OP_le;
-    default:
-        return code;
-    }
-}
-
 /* the comparison that holds where this one doesn't, with no NaN about */
 static ir_code opposite(ir_code code)
 {
@@ -245,7 +230,7 @@ static bool fold_two(ir_builder *b, const ir_desc *d, ir_val *out)
         ir_val swapped[] = {d->in[1], d->in[0]};
         ir_desc s = *d;
         s.in = swapped;
-        s.code = exchanged(d->code);
+        s.code = ir_exchanged(d->code);
         ir_emit(b, &s, out);
         return true;
     }
@@ -335,14 +320,7 @@ static bool fold_bitcast(ir_builder *b, const ir_desc *d, ir_val *out)
 {
     if (d->types[0].id == ir_vtype(b->f, d->in[0]).id)
         return give(out, d->in[0]);
-    ir_op o = def_is(b, d->in[0], IR_OP_bitcast);
-    if (!o.id)
-        return false;
-    ir_val x = ir_in(b->f, o, 0);
-    ir_desc s = *d;
-    s.in = &x;
-    ir_emit(b, &s, out);
-    return true;
+    return fold_twice(b, d, out);
 }
 
 /* p + 0, and (p + c1) + c2 where both offsets are of one type and their sum doesn't wrap */

@@ -1,43 +1,13 @@
 /* fold_eval.c: one element of an elementwise op on bit patterns: what folding computes.
  *
- * Integers wrap by working on 64 bits and cutting. f32 is computed in float and f64 in double, as the machine would;
- * f16 and bf16 in float and rounded once, which equals correct rounding for sums, products, quotients and roots since
- * float has more than twice their precision plus two bits. Not folded: functions whose last bits are a target's own,
- * and fma in f16 and bf16. Written apart from the interpreter, so that the two check each other.
+ * Integers wrap by working on 64 bits and cutting. f32 and f64 are computed as the machine would; f16 and bf16 in
+ * float and rounded once, which equals correct rounding for sums, products, quotients and roots since float has more
+ * than twice their precision plus two bits. Not folded: functions whose last bits are a target's own, and fma in f16
+ * and bf16. Written apart from the interpreter, so that the two check each other.
  */
 #include "compiler/fold.h"
 
 #include <math.h>
-#include <string.h>
-
-static float as_float(uint64_t bits)
-{
-    uint32_t w = (uint32_t)bits;
-    float x;
-    memcpy(&x, &w, sizeof x);
-    return x;
-}
-
-static uint64_t of_float(float x)
-{
-    uint32_t w;
-    memcpy(&w, &x, sizeof w);
-    return w;
-}
-
-static double as_double(uint64_t bits)
-{
-    double x;
-    memcpy(&x, &bits, sizeof x);
-    return x;
-}
-
-static uint64_t of_double(double x)
-{
-    uint64_t w;
-    memcpy(&w, &x, sizeof w);
-    return w;
-}
 
 /* ---- integers ---- */
 __extension__ typedef __int128 wide;
@@ -51,9 +21,9 @@ static uint64_t shift_left(dtype d, uint64_t a, int64_t n)
 static uint64_t shift_right(dtype d, uint64_t a, int64_t n)
 {
     bool out = n < 0 || n >= dt_bits(d);
-    if (dt_is_signed(d))
-        return (uint64_t)(dt_int(d, a) >> (out ? 63 : n));
-    return out ? 0 : dt_wrap(d, a) >> n;
+    if (out)
+        return dt_is_signed(d) && dt_int(d, a) < 0 ? UINT64_MAX : 0;
+    return dt_is_signed(d) ? (uint64_t)(dt_int(d, a) >> n) : dt_wrap(d, a) >> n;
 }
 
 static uint64_t high_half(dtype d, uint64_t a, uint64_t b)
@@ -152,41 +122,6 @@ static double pick(bool want_min, bool nan, double a, double b)
     return (a < b) == want_min ? a : b;
 }
 
-static bool eval_f32(ir_code code, bool nan, float a, float b, float c, float *r)
-{
-    switch ((int)code) {
-    case IR_OP_add:
-        *r = a + b;
-        return true;
-    case IR_OP_sub:
-        *r = a - b;
-        return true;
-    case IR_OP_mul:
-        *r = a * b;
-        return true;
-    case IR_OP_div:
-        *r = a / b;
-        return true;
-    case IR_OP_min:
-        *r = (float)pick(true, nan, a, b);
-        return true;
-    case IR_OP_max:
-        *r = (float)pick(false, nan, a, b);
-        return true;
-    case IR_OP_fma:
-        *r = fmaf(a, b, c);
-        return true;
-    case IR_OP_floor:
-        *r = floorf(a);
-        return true;
-    case IR_OP_ceil:
-        *r = ceilf(a);
-        return true;
-    default:
-        return false;
-    }
-}
-
 static bool eval_f64(ir_code code, bool nan, double a, double b, double c, double *r)
 {
     switch ((int)code) {
@@ -222,6 +157,20 @@ static bool eval_f64(ir_code code, bool nan, double a, double b, double c, doubl
     }
 }
 
+/* but for fma, a result computed in double and rounded to float is the one that float arithmetic gives */
+static bool eval_f32(ir_code code, bool nan, float a, float b, float c, float *r)
+{
+    double x;
+    if (code == IR_OP_fma) {
+        *r = fmaf(a, b, c);
+        return true;
+    }
+    bool ok = eval_f64(code, nan, (double)a, (double)b, (double)c, &x);
+    if (ok)
+        *r = (float)x;
+    return ok;
+}
+
 static bool eval_float(ir_code code, dtype d, bool nan, const uint64_t *v, uint64_t *out)
 {
     uint64_t top = (uint64_t)1 << (dt_bits(d) - 1);
@@ -231,16 +180,16 @@ static bool eval_float(ir_code code, dtype d, bool nan, const uint64_t *v, uint6
     }
     if (d == DT_F64) {
         double r;
-        bool ok = eval_f64(code, nan, as_double(v[0]), as_double(v[1]), as_double(v[2]), &r);
-        *out = ok ? of_double(r) : 0;
+        bool ok = eval_f64(code, nan, num_f64_of(v[0]), num_f64_of(v[1]), num_f64_of(v[2]), &r);
+        *out = ok ? num_f64_bits(r) : 0;
         return ok;
     }
-    float a = d == DT_F32 ? as_float(v[0]) : (float)dt_float(d, v[0]),
-          b = d == DT_F32 ? as_float(v[1]) : (float)dt_float(d, v[1]);
-    float c = d == DT_F32 ? as_float(v[2]) : 0, r;
+    float a = d == DT_F32 ? num_f32_of((uint32_t)v[0]) : (float)dt_float(d, v[0]),
+          b = d == DT_F32 ? num_f32_of((uint32_t)v[1]) : (float)dt_float(d, v[1]);
+    float c = d == DT_F32 ? num_f32_of((uint32_t)v[2]) : 0, r;
     if ((code == IR_OP_fma && d != DT_F32) || !eval_f32(code, nan, a, b, c, &r))
         return false;
-    *out = d == DT_F32 ? of_float(r) : dt_from_double(d, (double)r, false);
+    *out = d == DT_F32 ? num_f32_bits(r) : dt_from_double(d, (double)r, false);
     return true;
 }
 

@@ -40,18 +40,6 @@ static bool fold_uniform(ir_builder *b, const ir_desc *d, ir_val *out)
     return true;
 }
 
-static bool fold_reshape(ir_builder *b, const ir_desc *d, ir_val *out)
-{
-    ir_op o = def_is(b, d->in[0], d->code);
-    if (!o.id)
-        return false;
-    ir_val x = ir_in(b->f, o, 0);
-    ir_desc s = *d;
-    s.in = &x;
-    ir_emit(b, &s, out);
-    return true;
-}
-
 static bool fold_permute(ir_builder *b, const ir_desc *d, ir_val *out)
 {
     uint32_t n, k;
@@ -119,7 +107,7 @@ bool fold_shape(ir_builder *b, const ir_desc *d, ir_val *out)
     switch ((int)d->code) {
     case IR_OP_reshape:
     case IR_OP_broadcast:
-        return fold_reshape(b, d, out);
+        return fold_twice(b, d, out);
     case IR_OP_permute:
         return fold_permute(b, d, out);
     case IR_OP_slice:

@@ -23,8 +23,11 @@ __extension__ typedef __int128 wide;
 
 size_t interp_type_bytes(const ir_module *m, ir_type t)
 {
-    if (ir_type_of(m, t)->kind == TK_TENSOR)
+    const ir_type_info *i = ir_type_of(m, t);
+    if (i->kind == TK_TENSOR)
         return sizeof(itensor);
+    if (i->kind > TK_TENSOR)
+        return interp_laid_bytes(i);
     return (size_t)ir_type_count(m, t) * elem_bytes(m, t);
 }
 
@@ -62,6 +65,12 @@ static str place_of(const frame *fr, ir_op o, arena *a)
     str file = ir_loc_file(fr->f->m, ir_o(fr->f, o)->loc);
     if (loc.line)
         return str_fmt(a, "%.*s:%u: ", STR_ARG(file), loc.line);
+    if (fr->f->m->stage == LAID) { /* written by hand: there is no line, so the op itself is shown */
+        strbuf op;
+        sb_init(&op, a);
+        ir_print_op(fr->f, o, &op);
+        return str_fmt(a, "'%.*s': %.*s: ", STR_ARG(fr->f->name), STR_ARG(sb_str(&op)));
+    }
     return str_fmt(a, "'%.*s': ", STR_ARG(fr->f->name));
 }
 
@@ -84,6 +93,8 @@ static void record_fault(frame *fr, ir_op o, str text)
     if (h && h->fault) {
         uint32_t line = o.id ? ir_loc_get(fr->f->m, ir_o(fr->f, o)->loc).line : 0;
         str file = o.id ? ir_loc_file(fr->f->m, ir_o(fr->f, o)->loc) : S("");
+        if (!line)
+            text = str_fmt(x->out, "%.*s%.*s", STR_ARG(place), STR_ARG(text));
         h->fault(h, str_cstr(x->out, text), str_cstr(x->out, file), (int)line, pid);
     }
 }
@@ -306,10 +317,13 @@ static uint64_t elements_of(const frame *fr, ir_op o)
     for (uint32_t i = 0; i < ir_nin(fr->f, o) + ir_nout(fr->f, o); i++) {
         uint32_t nin = ir_nin(fr->f, o);
         ir_type t = i < nin ? in_type(fr, o, i) : out_type(fr, o, i - nin);
-        int64_t n = ir_type_of(m, t)->kind == TK_TILE ? ir_type_count(m, t) : 1;
+        const ir_type_info *info = ir_type_of(m, t);
+        int64_t n = 1;
+        for (int d = 0; d < info->rank && (info->kind == TK_TILE || info->kind == TK_SHARED); d++)
+            n *= info->shape[d];
         most = n > most ? n : most;
     }
-    if (ir_op_code(fr->f, o) != IR_OP_dot)
+    if (ir_op_code(fr->f, o) != IR_OP_dot && ir_op_code(fr->f, o) != IR_OP_wgmma)
         return (uint64_t)most;
     const ir_type_info *a = ir_type_of(m, in_type(fr, o, 0));
     return (uint64_t)ir_type_count(m, out_type(fr, o, 0)) * (uint64_t)a->shape[a->rank - 1];
@@ -328,7 +342,7 @@ static bool within_budget(frame *fr, ir_op o)
 
 static bool exec_op(frame *fr, ir_op o)
 {
-    if (!within_budget(fr, o))
+    if (!within_budget(fr, o) || (fr->p->async && !interp_check_landed(fr, o)))
         return false;
     switch (ir_op_code(fr->f, o)) {
     case IR_OP_const: case IR_OP_undef: case IR_OP_arange: case IR_OP_splat: case IR_OP_broadcast: case IR_OP_reshape:
@@ -350,6 +364,12 @@ static bool exec_op(frame *fr, ir_op o)
     case IR_OP_tensor_view: case IR_OP_tensor_load: case IR_OP_tensor_store: case IR_OP_tensor_atomic:
     case IR_OP_tensor_gather: case IR_OP_tensor_scatter:
         return interp_tensor(fr, o);
+    case IR_OP_convert: case IR_OP_shared_alloc: case IR_OP_shared_slice: case IR_OP_shared_trans:
+    case IR_OP_shared_load: case IR_OP_shared_store: case IR_OP_fence_async: case IR_OP_chan: case IR_OP_put_enter:
+    case IR_OP_put_exit: case IR_OP_get_enter: case IR_OP_get_exit: case IR_OP_tma_load: case IR_OP_tma_store:
+    case IR_OP_cp_async: case IR_OP_wgmma: case IR_OP_await: case IR_OP_done: case IR_OP_turn_enter:
+    case IR_OP_turn_exit: case IR_OP_partitions: case IR_OP_cluster_rank: case IR_OP_cluster_barrier:
+        return interp_laid(fr, o);
     case IR_OP_program_id: case IR_OP_num_programs: return exec_launch(fr, o);
     case IR_OP_resident: case IR_OP_stream_programs: return exec_device(fr, o);
     case IR_OP_expect_eq: return exec_expect_eq(fr, o);
@@ -416,18 +436,23 @@ void interp_set_args(frame *fr, const uint64_t *args)
     }
 }
 
-bool interp_run_program(frame *fr)
+bool interp_run(frame *fr, ir_region r)
 {
     program *p = fr->p;
     jmp_buf oom;
     if (setjmp(oom)) {
         p->frames.oom = p->scratch.oom = NULL;
-        return interp_fault(fr, (ir_op){0}, "the values of the program take more memory than allowed");
+        return interp_fault(fr, (ir_op){0}, "out of memory: the values of the program take more memory than allowed");
     }
     p->frames.oom = p->scratch.oom = &oom;
-    bool ok = interp_region(fr, fr->f->body);
+    bool ok = interp_region(fr, r) && interp_finish_async(fr);
     p->frames.oom = p->scratch.oom = NULL;
     return ok;
+}
+
+bool interp_run_program(frame *fr)
+{
+    return interp_run(fr, fr->f->body);
 }
 
 /* the frame and arguments too may be more than is allowed */
@@ -437,7 +462,7 @@ static frame *enter(program *p, const ir_func *f, const uint64_t *args)
     if (setjmp(oom)) {
         frame none = {.p = p, .f = f};
         p->frames.oom = NULL;
-        interp_fault(&none, (ir_op){0}, "the arguments take more memory than allowed");
+        interp_fault(&none, (ir_op){0}, "out of memory: the arguments take more memory than allowed");
         return NULL;
     }
     p->frames.oom = &oom;
@@ -451,6 +476,7 @@ static void run_in_order(interp *x, const ir_func *k, const uint64_t *args, size
 {
     program p;
     interp_program_init(&p, x, max_bytes);
+    p.max_bytes = max_bytes;
     frame *fr = enter(&p, k, args);
     bool ok = fr != NULL;
     for (int64_t c = 0; ok && c < x->grid[2]; c++)
@@ -462,6 +488,19 @@ static void run_in_order(interp *x, const ir_func *k, const uint64_t *args, size
     interp_program_fini(&p);
 }
 
+/* programs of a cluster see each other: they run side by side */
+static bool uses_cluster(const ir_func *k)
+{
+    for (uint32_t i = 1; k->num_ctas > 1 && i < k->ops.n; i++) {
+        ir_op o = {i};
+        ir_code c = ir_op_code(k, o);
+        if (c == IR_OP_cluster_rank || c == IR_OP_cluster_barrier ||
+            (c == IR_OP_tma_load && ir_has(k, o, KEY_multicast)))
+            return true;
+    }
+    return false;
+}
+
 bool interp_kernel(arena *a, const ir_func *k, const uint64_t *args, const interp_options *opt, str *err)
 {
     static const interp_options none = {0};
@@ -471,6 +510,8 @@ bool interp_kernel(arena *a, const ir_func *k, const uint64_t *args, const inter
     size_t max_bytes = x.opt->max_bytes ? (size_t)x.opt->max_bytes : DEFAULT_MAX_BYTES;
     if (k->cooperative)
         interp_coop_run(&x, k, args, max_bytes);
+    else if (uses_cluster(k))
+        interp_cluster_run(&x, k, args, max_bytes);
     else
         run_in_order(&x, k, args, max_bytes);
     if (x.failed && err)

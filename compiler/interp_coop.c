@@ -1,12 +1,14 @@
-/* interp_coop.c: the programs of a cooperative kernel, as coroutines.
+/* interp_coop.c: programs side by side, as coroutines: those of a cooperative kernel, those of a cluster, and the
+ * partitions of one program.
  *
- * Each program has a stack (mapped lazily, with a guard page below), a frame and arenas of its own. They take turns in
- * ascending order and give way before each atomic, volatile load and barrier: the only places where one program may see
- * what another did. The order is fixed, so a run can be repeated.
+ * Each has a stack (mapped lazily, with a guard page below) and arenas of its own. They take turns in ascending order.
+ * A program of a cooperative kernel gives way before each atomic, volatile load and barrier: the only places where one
+ * may see what another did; a partition also where it waits for a channel or its turn. The order is fixed, so a run can
+ * be repeated.
  *
- * A deadlock shows as rounds in which every program that still runs gave way and none changed memory: programs that
- * poll see the same again. After MAX_IDLE_ROUNDS of them (a poll with a bounded count may end by itself) the kernel
- * faults.
+ * A deadlock is a round in which nothing changed and all that still run wait for each other; where some poll memory
+ * instead, it shows as MAX_IDLE_ROUNDS such rounds (a poll with a bounded count may end by itself). Partitions of a
+ * program that runs beside others let those go on after each idle round of their own.
  */
 #include "compiler/interp_impl.h"
 
@@ -21,9 +23,8 @@
 
 typedef struct routine {
     program p;
-    frame *fr;
-    const uint64_t *args;
-    const ir_func *k;
+    coop_main *main;
+    void *job;
     ucontext_t at;
     void *stack;
     bool done;
@@ -31,6 +32,8 @@ typedef struct routine {
 
 struct coop {
     interp *x;
+    program *outer;
+    const ir_func *f;
     ucontext_t home;
     routine *r;
     int64_t n, current;
@@ -43,27 +46,23 @@ bool interp_coop_switch(program *p)
     return !c->x->failed;
 }
 
-static bool enter_frame(routine *r)
+bool interp_wait(frame *fr, ir_op o)
 {
-    jmp_buf oom;
-    if (setjmp(oom)) {
-        frame none = {.p = &r->p, .f = r->k};
-        r->p.frames.oom = NULL;
-        return interp_fault(&none, (ir_op){0}, "the arguments take more memory than allowed");
-    }
-    r->p.frames.oom = &oom;
-    r->fr = interp_frame_new(&r->p, r->k);
-    interp_set_args(r->fr, r->args);
-    r->p.frames.oom = NULL;
-    return true;
+    program *p = fr->p;
+    if (!p->coop || !(p->part || p->cluster))
+        return interp_fault(fr, o, "waits for what nothing else will do");
+    p->wait_frame = fr;
+    p->wait_op = o;
+    bool ok = interp_coop_switch(p);
+    p->wait_op.id = 0;
+    return ok;
 }
 
 /* makecontext passes ints: the pointer comes in two halves */
 static void routine_main(unsigned hi, unsigned lo)
 {
     routine *r = (routine *)(uintptr_t)(((uint64_t)hi << 32) | lo);
-    if (enter_frame(r))
-        (void)interp_run_program(r->fr);
+    (void)r->main(&r->p, r->job);
     r->done = true;
     swapcontext(&r->at, &r->p.coop->home);
     bug("interp: a finished program was resumed");
@@ -72,8 +71,8 @@ static void routine_main(unsigned hi, unsigned lo)
 static bool routine_start(struct coop *c, routine *r)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    r->stack = mmap(NULL, STACK_BYTES + page, PROT_READ | PROT_WRITE,
-                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    r->stack =
+        mmap(NULL, STACK_BYTES + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (r->stack == MAP_FAILED) {
         r->stack = NULL;
         return false;
@@ -88,21 +87,20 @@ static bool routine_start(struct coop *c, routine *r)
     return true;
 }
 
-static bool prepare(struct coop *c, const ir_func *k, const uint64_t *args, size_t max_bytes)
+static bool prepare(struct coop *c, const coop_jobs *jobs)
 {
-    interp *x = c->x;
-    size_t each = max_bytes / (size_t)c->n > LEAST_BYTES ? max_bytes / (size_t)c->n : LEAST_BYTES;
+    size_t share = jobs->max_bytes / (size_t)c->n, each = share > LEAST_BYTES ? share : LEAST_BYTES;
     for (int64_t i = 0; i < c->n; i++) {
         routine *r = &c->r[i];
-        interp_program_init(&r->p, x, each);
+        interp_program_init(&r->p, c->x, each);
         r->p.coop = c;
-        r->p.pid[0] = i % x->grid[0];
-        r->p.pid[1] = i / x->grid[0] % x->grid[1];
-        r->p.pid[2] = i / x->grid[0] / x->grid[1];
-        r->k = k;
-        r->args = args;
+        r->p.max_bytes = each;
+        if (c->outer)
+            memcpy(r->p.pid, c->outer->pid, sizeof r->p.pid);
+        r->main = jobs->main;
+        r->job = jobs->job + (size_t)i * jobs->job_bytes;
         if (!routine_start(c, r)) {
-            frame none = {.p = &r->p, .f = k};
+            frame none = {.p = &r->p, .f = c->f};
             return interp_fault(&none, (ir_op){0}, "no memory for the stack of a program");
         }
     }
@@ -125,6 +123,59 @@ static int64_t run_round(struct coop *c, bool *finished)
     return left;
 }
 
+/* ---- deadlocks ---- */
+static bool all_wait(const struct coop *c)
+{
+    for (int64_t i = 0; i < c->n; i++)
+        if (!c->r[i].done && !c->r[i].p.wait_op.id)
+            return false;
+    return true;
+}
+
+/* what all partitions of a block wait for, another block of its cluster may do: the block waits */
+static void wait_outside(struct coop *c)
+{
+    int64_t i = 0;
+    while (c->r[i].done)
+        i++;
+    c->outer->wait_frame = c->r[i].p.wait_frame;
+    c->outer->wait_op = c->r[i].p.wait_op;
+    (void)interp_coop_switch(c->outer);
+    c->outer->wait_op.id = 0;
+}
+
+/* at the op that the first one waits at; who else waits for what */
+static void fault_waiting(struct coop *c)
+{
+    arena *a = c->x->out;
+    strbuf b;
+    routine *first = NULL;
+    sb_init(&b, a);
+    for (int64_t i = 0; i < c->n; i++) {
+        routine *r = &c->r[i];
+        if (r->done)
+            continue;
+        const ir_func *f = r->p.wait_frame->f;
+        uint32_t line = ir_loc_get(f->m, ir_o(f, r->p.wait_op)->loc).line;
+        sb_putf(&b, "%s%.*s waits at '%s'", first ? ", " : "", STR_ARG(r->p.label), ir_info(f, r->p.wait_op)->name);
+        if (line)
+            sb_putf(&b, " of line %u", line);
+        first = first ? first : r;
+    }
+    if (!first)
+        bug("a deadlock of nobody");
+    interp_fault(first->p.wait_frame, first->p.wait_op, "deadlock: %.*s", STR_ARG(sb_str(&b)));
+}
+
+static void fault_idle(struct coop *c)
+{
+    for (int64_t i = 0; i < c->n; i++)
+        if (!c->r[i].done && !c->x->failed) {
+            frame none = {.p = &c->r[i].p, .f = c->f};
+            interp_fault(&none, (ir_op){0}, "programs wait for each other");
+        }
+}
+
 static void run_all(struct coop *c)
 {
     interp *x = c->x;
@@ -135,14 +186,119 @@ static void run_all(struct coop *c)
         if (!run_round(c, &finished))
             return; /* after a fault too: every program unwinds at its next turn */
         idle = finished || x->changes != before ? 0 : idle + 1;
-        if (idle <= MAX_IDLE_ROUNDS || x->failed)
+        if (!idle || x->failed)
             continue;
-        for (int64_t i = 0; i < c->n; i++)
-            if (!c->r[i].done && !x->failed) {
-                frame none = {.p = &c->r[i].p, .f = c->r[i].k};
-                interp_fault(&none, (ir_op){0}, "programs wait for each other");
-            }
+        if (all_wait(c) && c->outer && c->outer->cluster)
+            wait_outside(c);
+        else if (all_wait(c))
+            fault_waiting(c);
+        else if (idle > MAX_IDLE_ROUNDS)
+            fault_idle(c);
+        else if (c->outer && c->outer->coop)
+            (void)interp_coop_switch(c->outer);
     }
+}
+
+/* other blocks may still wait for loads that these partitions issued: they end together */
+static void end_together(const coop_jobs *jobs)
+{
+    struct icluster *c = jobs->outer->p->cluster;
+    c->ended++;
+    jobs->outer->p->x->changes++;
+    while (c->ended < c->n)
+        if (!interp_wait(jobs->outer, jobs->at))
+            return;
+}
+
+bool interp_coop_jobs(interp *x, const ir_func *f, const coop_jobs *jobs)
+{
+    program *outer = jobs->outer ? jobs->outer->p : NULL;
+    arena a;
+    arena_init(&a, 0);
+    struct coop c = {.x = x, .outer = outer, .f = f, .n = jobs->n};
+    c.r = ARENA_ARRAY(&a, routine, c.n);
+    if (prepare(&c, jobs))
+        run_all(&c);
+    if (outer && outer->cluster && !x->failed)
+        end_together(jobs);
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    for (int64_t i = 0; i < c.n; i++) {
+        if (!c.r[i].p.x)
+            continue;
+        interp_program_fini(&c.r[i].p);
+        if (c.r[i].stack)
+            munmap(c.r[i].stack, STACK_BYTES + page);
+    }
+    arena_fini(&a);
+    return !x->failed;
+}
+
+/* ---- programs of a kernel ---- */
+typedef struct program_job {
+    const ir_func *k;
+    const uint64_t *args;
+    int64_t pid[3];
+    struct icluster *cluster;
+    int rank;
+} program_job;
+
+static frame *enter_frame(program *p, const program_job *j)
+{
+    jmp_buf oom;
+    if (setjmp(oom)) {
+        frame none = {.p = p, .f = j->k};
+        p->frames.oom = NULL;
+        interp_fault(&none, (ir_op){0}, "out of memory: the arguments take more memory than allowed");
+        return NULL;
+    }
+    p->frames.oom = &oom;
+    frame *fr = interp_frame_new(p, j->k);
+    interp_set_args(fr, j->args);
+    p->frames.oom = NULL;
+    return fr;
+}
+
+static bool program_main(program *p, void *job)
+{
+    const program_job *j = job;
+    memcpy(p->pid, j->pid, sizeof p->pid);
+    p->cluster = j->cluster;
+    p->rank = j->rank;
+    frame *fr = enter_frame(p, j);
+    if (!fr)
+        return false;
+    if (j->cluster) {
+        j->cluster->frame[j->rank] = fr;
+        p->label = str_fmt(&p->frames, "block %d", j->rank);
+        p->x->changes++;
+        if (!interp_coop_switch(p)) /* none begins before all have their frames */
+            return false;
+    }
+    return interp_run_program(fr);
+}
+
+static bool run_side_by_side(interp *x, program_job *job, int64_t n, size_t max_bytes)
+{
+    coop_jobs jobs = {
+        .n = n, .main = program_main, .job = (char *)job, .job_bytes = sizeof *job, .max_bytes = max_bytes};
+    return interp_coop_jobs(x, job->k, &jobs);
+}
+
+/* the programs one after the other, each as so many blocks */
+bool interp_cluster_run(interp *x, const ir_func *k, const uint64_t *args, size_t max_bytes)
+{
+    program_job job[INTERP_MAX_CLUSTER];
+    int n = k->num_ctas < INTERP_MAX_CLUSTER ? k->num_ctas : INTERP_MAX_CLUSTER;
+    for (int64_t c = 0; c < x->grid[2]; c++)
+        for (int64_t b = 0; b < x->grid[1]; b++)
+            for (int64_t a = 0; a < x->grid[0]; a++) {
+                struct icluster cluster = {.n = n};
+                for (int i = 0; i < n; i++)
+                    job[i] = (program_job){.k = k, .args = args, .pid = {a, b, c}, .cluster = &cluster, .rank = i};
+                if (!run_side_by_side(x, job, n, max_bytes))
+                    return false;
+            }
+    return true;
 }
 
 bool interp_coop_run(interp *x, const ir_func *k, const uint64_t *args, size_t max_bytes)
@@ -159,18 +315,11 @@ bool interp_coop_run(interp *x, const ir_func *k, const uint64_t *args, size_t m
     }
     arena a;
     arena_init(&a, 0);
-    struct coop c = {.x = x, .n = (int64_t)total};
-    c.r = ARENA_ARRAY(&a, routine, c.n);
-    if (prepare(&c, k, args, max_bytes))
-        run_all(&c);
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    for (int64_t i = 0; i < c.n; i++) {
-        if (!c.r[i].p.x)
-            continue;
-        interp_program_fini(&c.r[i].p);
-        if (c.r[i].stack)
-            munmap(c.r[i].stack, STACK_BYTES + page);
-    }
+    program_job *job = ARENA_ARRAY(&a, program_job, (size_t)total);
+    for (int64_t i = 0; i < (int64_t)total; i++)
+        job[i] = (program_job){
+            .k = k, .args = args, .pid = {i % x->grid[0], i / x->grid[0] % x->grid[1], i / x->grid[0] / x->grid[1]}};
+    bool ok = run_side_by_side(x, job, (int64_t)total, max_bytes);
     arena_fini(&a);
-    return !x->failed;
+    return ok;
 }

@@ -213,13 +213,11 @@ static double fma_odd(double a, double b, double c)
     if (!isfinite(s))
         return s;
     double pp = s - c, err = (p - pp) + (c - (s - pp));
-    uint64_t bits;
-    memcpy(&bits, &s, 8);
+    uint64_t bits = num_f64_bits(s);
     if (err == 0 || (bits & 1))
         return s;
     bits = (err > 0) == (s > 0) ? bits + 1 : bits - 1; /* s is not 0: a sum that rounds to 0 is exact */
-    memcpy(&s, &bits, 8);
-    return s;
+    return num_f64_of(bits);
 }
 
 static void float_binary(ir_code code, bool nan, int64_t n, double *d, const double *a, const double *b)

@@ -27,7 +27,18 @@ typedef struct itensor {
     bool outside; /* a view whose index was outside: no element is inside, whatever the rank */
 } itensor;
 
-struct coop; /* scheduler of a cooperative kernel */
+struct coop;  /* scheduler of programs side by side */
+struct ipart; /* what runs a partition (interp_laid.h) */
+struct async_queue;
+
+/* the blocks of a cluster: programs of one number, side by side */
+#define INTERP_MAX_CLUSTER 16
+struct icluster {
+    int n, arrived;    /* at the barrier */
+    uint64_t barriers; /* passed */
+    int ended;         /* partitions of blocks */
+    struct frame *frame[INTERP_MAX_CLUSTER]; /* by rank */
+};
 
 typedef struct interp {
     const interp_options *opt;
@@ -48,6 +59,14 @@ typedef struct program {
     arena frames, scratch; /* scratch: stack discipline within one op */
     int64_t pid[3];
     int depth;
+    size_t max_bytes;
+    struct ipart *part;        /* NULL outside of partitions */
+    struct icluster *cluster;  /* NULL where programs are alone */
+    int rank;                  /* in it */
+    struct async_queue *async; /* NULL until the first asynchronous op */
+    str label;                 /* for messages about deadlocks */
+    struct frame *wait_frame;  /* what it waits at, while it does */
+    ir_op wait_op;             /* 0: it does not */
 } program;
 
 typedef struct frame {
@@ -72,14 +91,29 @@ bool interp_poll(frame *fr, ir_op o);
 
 /* interp_coop.c */
 bool interp_coop_run(interp *x, const ir_func *k, const uint64_t *args, size_t max_bytes);
+bool interp_cluster_run(interp *x, const ir_func *k, const uint64_t *args, size_t max_bytes);
 bool interp_coop_switch(program *p); /* false: everything is to unwind */
+/* gives way until something may have changed; false: everything is to unwind. A fault where nothing else runs. */
+bool interp_wait(frame *fr, ir_op o);
+typedef bool coop_main(program *p, void *job);
+typedef struct coop_jobs {
+    int64_t n;
+    coop_main *main;
+    char *job; /* n of job_bytes each */
+    size_t job_bytes, max_bytes; /* of memory for all together */
+    struct frame *outer;         /* of the program they are parts of, at op `at`; or NULL */
+    ir_op at;
+} coop_jobs;
+/* each job on a stack and in a program of its own, in turns until all have ended; false on a fault */
+bool interp_coop_jobs(interp *x, const ir_func *f, const coop_jobs *jobs);
 
 /* interp.c, for interp_coop.c */
 void interp_program_init(program *p, interp *x, size_t max_bytes);
 void interp_program_fini(program *p);
 frame *interp_frame_new(program *p, const ir_func *f);
 void interp_set_args(frame *fr, const uint64_t *args);
-bool interp_run_program(frame *fr); /* the body, with memory's end turned into a fault */
+bool interp_run(frame *fr, ir_region r); /* with memory's end turned into a fault */
+bool interp_run_program(frame *fr);      /* the body */
 
 /* interp_elt.c */
 bool interp_elt(frame *fr, ir_op o);
@@ -94,11 +128,25 @@ void interp_put_floats(void *dst, dtype dt, const double *s, int64_t n); /* roun
 bool interp_shape(frame *fr, ir_op o);
 
 /* interp_mem.c */
+/* one element of es bytes at a host's address; false after a fault */
+bool interp_read_elem(frame *fr, ir_op o, uint64_t at, size_t es, void *d);
+bool interp_write_elem(frame *fr, ir_op o, uint64_t at, size_t es, const void *s);
+bool interp_update_elem(frame *fr, ir_op o, uint64_t at, dtype dt, const void *s, void *old); /* by o's `rmw` */
 bool interp_mem(frame *fr, ir_op o);
 bool interp_tensor(frame *fr, ir_op o);
 
 /* interp_tile.c */
 bool interp_tile(frame *fr, ir_op o);
+/* c[M,N] += a[M,K] b[K,N], all packed, as `dot` computes it */
+void interp_product(arena *scratch, int64_t m, int64_t n, int64_t k, dtype da, const void *a, dtype db, const void *b,
+                    dtype dc, void *c);
+
+/* interp_laid.c: ops of the laid-out stage */
+bool interp_laid(frame *fr, ir_op o);
+size_t interp_laid_bytes(const ir_type_info *t); /* of a shared tile, channel or token */
+/* no operand is the result of a wgmma in flight, unless o may have one; false after a fault */
+bool interp_check_landed(frame *fr, ir_op o);
+bool interp_finish_async(frame *fr); /* the end of a program or partition */
 
 /* operands and results of op o */
 static inline ir_type in_type(const frame *fr, ir_op o, uint32_t i) { return ir_vtype(fr->f, ir_in(fr->f, o, i)); }

@@ -60,7 +60,7 @@ static inline bool reach(frame *fr, ir_op o, uint64_t at, size_t es)
     return outside(fr, o, at, es);
 }
 
-static bool read_elem(frame *fr, ir_op o, uint64_t at, size_t es, void *d)
+bool interp_read_elem(frame *fr, ir_op o, uint64_t at, size_t es, void *d)
 {
     if (!reach(fr, o, at, es))
         return false;
@@ -68,7 +68,7 @@ static bool read_elem(frame *fr, ir_op o, uint64_t at, size_t es, void *d)
     return true;
 }
 
-static bool write_elem(frame *fr, ir_op o, uint64_t at, size_t es, const void *s)
+bool interp_write_elem(frame *fr, ir_op o, uint64_t at, size_t es, const void *s)
 {
     if (!reach(fr, o, at, es))
         return false;
@@ -81,7 +81,7 @@ static bool write_elem(frame *fr, ir_op o, uint64_t at, size_t es, const void *s
     return true;
 }
 
-static bool update_elem(frame *fr, ir_op o, uint64_t at, dtype dt, const void *s, void *old)
+bool interp_update_elem(frame *fr, ir_op o, uint64_t at, dtype dt, const void *s, void *old)
 {
     static const ir_code code_of[] = {
         [RMW_ADD] = IR_OP_add, [RMW_MAX] = IR_OP_max, [RMW_MIN] = IR_OP_min, [RMW_AND] = IR_OP_and,
@@ -90,13 +90,13 @@ static bool update_elem(frame *fr, ir_op o, uint64_t at, dtype dt, const void *s
     size_t es = (size_t)dt_bytes(dt);
     int64_t rmw = ir_int(fr->f, o, KEY_rmw, RMW_ADD);
     uint64_t now = 0;
-    if (!read_elem(fr, o, at, es, old))
+    if (!interp_read_elem(fr, o, at, es, old))
         return false;
     if (rmw == RMW_XCHG)
         copy_elem(&now, s, es);
     else
         interp_binary(code_of[rmw], dt, false, 1, &now, old, s);
-    return write_elem(fr, o, at, es, &now);
+    return interp_write_elem(fr, o, at, es, &now);
 }
 
 static void normalise_bools(ir_type t, const ir_module *m, ua8 *d)
@@ -149,7 +149,7 @@ static bool exec_load(frame *fr, ir_op o)
     for (int64_t i = 0; i < n; i++) {
         if (!lane_on(mask, i))
             copy_elem(d + (size_t)i * es, other.p ? lane(other, i) : &zero, es);
-        else if (!read_elem(fr, o, lane_address(ptr, i), es, d + (size_t)i * es))
+        else if (!interp_read_elem(fr, o, lane_address(ptr, i), es, d + (size_t)i * es))
             return false;
     }
     normalise_bools(t, m, (ua8 *)d);
@@ -163,7 +163,7 @@ static bool exec_store(frame *fr, ir_op o)
     size_t es = elem_bytes(m, in_type(fr, o, 1));
     int64_t n = ir_type_count(m, in_type(fr, o, 0));
     for (int64_t i = 0; i < n; i++)
-        if (lane_on(mask, i) && !write_elem(fr, o, lane_address(ptr, i), es, lane(val, i)))
+        if (lane_on(mask, i) && !interp_write_elem(fr, o, lane_address(ptr, i), es, lane(val, i)))
             return false;
     return true;
 }
@@ -181,7 +181,7 @@ static bool exec_rmw(frame *fr, ir_op o)
     memset(d, 0, (size_t)n * es);
     for (int64_t i = 0; i < n; i++)
         if (lane_on(mask, i) &&
-            !update_elem(fr, o, lane_address(ptr, i), elem_dt(m, t), lane(val, i), d + (size_t)i * es))
+            !interp_update_elem(fr, o, lane_address(ptr, i), elem_dt(m, t), lane(val, i), d + (size_t)i * es))
             return false;
     return true;
 }
@@ -203,9 +203,9 @@ static bool exec_cas(frame *fr, ir_op o)
             continue;
         uint64_t at = lane_address(ptr, i);
         char *old = d + (size_t)i * es;
-        if (!read_elem(fr, o, at, es, old))
+        if (!interp_read_elem(fr, o, at, es, old))
             return false;
-        if (memcmp(old, lane(cmp, i), es) == 0 && !write_elem(fr, o, at, es, lane(val, i)))
+        if (memcmp(old, lane(cmp, i), es) == 0 && !interp_write_elem(fr, o, at, es, lane(val, i)))
             return false;
     }
     return true;
@@ -330,7 +330,7 @@ static bool exec_tensor_load(frame *fr, ir_op o)
         uint64_t at;
         if (!box_address(&b, &at))
             copy_elem(d, other.p ? lane(other, i) : &zero, b.es);
-        else if (!read_elem(fr, o, at, b.es, d))
+        else if (!interp_read_elem(fr, o, at, b.es, d))
             return false;
     }
     normalise_bools(t, m, out_data(fr, o, 0));
@@ -352,8 +352,8 @@ static bool exec_tensor_store(frame *fr, ir_op o, bool atomic)
         uint64_t at, old;
         if (!box_address(&b, &at))
             continue;
-        bool ok = atomic ? update_elem(fr, o, at, elem_dt(m, t), lane(val, i), &old)
-                         : write_elem(fr, o, at, b.es, lane(val, i));
+        bool ok = atomic ? interp_update_elem(fr, o, at, elem_dt(m, t), lane(val, i), &old)
+                         : interp_write_elem(fr, o, at, b.es, lane(val, i));
         if (!ok)
             return false;
     }
@@ -396,7 +396,7 @@ static bool exec_tensor_gather(frame *fr, ir_op o)
         uint64_t at;
         if (!lane_on(mask, i) || !index_address(fr, o, i, &at))
             copy_elem(d + (size_t)i * es, other.p ? lane(other, i) : &zero, es);
-        else if (!read_elem(fr, o, at, es, d + (size_t)i * es))
+        else if (!interp_read_elem(fr, o, at, es, d + (size_t)i * es))
             return false;
     }
     normalise_bools(t, m, (ua8 *)d);
@@ -417,7 +417,7 @@ static bool exec_tensor_scatter(frame *fr, ir_op o)
     }
     for (int64_t i = 0; i < n; i++) {
         uint64_t at;
-        if (lane_on(mask, i) && index_address(fr, o, i, &at) && !write_elem(fr, o, at, es, lane(val, i)))
+        if (lane_on(mask, i) && index_address(fr, o, i, &at) && !interp_write_elem(fr, o, at, es, lane(val, i)))
             return false;
     }
     return true;

@@ -308,6 +308,28 @@ static void dot_int(mat s, uint64_t *c, const uint64_t *a, const uint64_t *b)
                 c[i * s.n + j] += a[i * s.k + k] * b[k * s.n + j];
 }
 
+void interp_product(arena *scratch, int64_t m, int64_t n, int64_t k, dtype da, const void *a, dtype db, const void *b,
+                    dtype dc, void *c)
+{
+    mat s = {1, m, n, k};
+    bool floats = dt_is_any_float(dc);
+    void *wa = arena_array(scratch, (size_t)(m * k), 8, 16), *wb = arena_array(scratch, (size_t)(k * n), 8, 16);
+    void *wc = arena_array(scratch, (size_t)(m * n), 8, 16);
+    if (!floats) {
+        interp_get_ints(wa, da, a, m * k);
+        interp_get_ints(wb, db, b, k * n);
+        interp_get_ints(wc, dc, c, m * n);
+        dot_int(s, wc, wa, wb);
+        interp_put_ints(c, dc, wc, m * n);
+        return;
+    }
+    interp_get_floats(wa, da, a, m * k);
+    interp_get_floats(wb, db, b, k * n);
+    interp_get_floats(wc, dc, c, m * n);
+    dot_f32(s, wc, wa, wb);
+    interp_put_floats(c, dc, wc, m * n);
+}
+
 static bool exec_dot(frame *fr, ir_op o)
 {
     const ir_module *m = fr->f->m;

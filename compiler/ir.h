@@ -9,14 +9,14 @@
  *   ir_op       code, operands, results, attributes, regions, location, origin
  *   ir_val      type, and its definition: result `index` of an op, or parameter `index` of a region
  *
- * Building. ir_emit folds, looks for an equal op (CSE), and only then appends to the region on top of the builder's stack,
- * so building and rewriting are one path. Regions of an op are built before it (ir_build.h shows how).
+ * Building. ir_emit folds, looks for an equal op (CSE), and only then appends to the region on top of the builder's
+ * stack, so building and rewriting are one path. Regions of an op are built before it (ir_build.h shows how).
  *
  * Rewriting. A pass reads one function and builds another with a map from old to new values; ir_clone_op copies an op,
  * its regions included. There is no erase: what isn't built is gone. In-place edits change attributes only.
  *
- * Types. A scalar number, a pointer, a tile of those (rank 1 to 8), or a tensor. "elem" of a tile is a number or pointer
- * type; a scalar counts as rank 0.
+ * Types. A scalar number, a pointer, a tile of those (rank 1 to 8), or a tensor. "elem" of a tile is a number or
+ * pointer type; a scalar counts as rank 0.
  */
 #ifndef TILE_COMPILER_IR_H
 #define TILE_COMPILER_IR_H
@@ -104,6 +104,7 @@ typedef struct ir_op_info {
 } ir_op_info;
 extern const ir_op_info ir_ops[IR_CODE_COUNT];
 ir_code ir_code_by_name(str name); /* IR_NOP where there is none */
+ir_code ir_exchanged(ir_code code); /* the comparison that says the same with its operands exchanged */
 
 typedef struct ir_key_info {
     const char *name;
@@ -116,16 +117,21 @@ const char *ir_enum_name(ir_key key, int64_t value); /* NULL where there is none
 int64_t ir_enum_value(ir_key key, str name);         /* -1 where there is none */
 
 /* ---- types ---- */
-typedef enum ir_type_kind { TK_NONE, TK_NUM, TK_PTR, TK_TILE, TK_TENSOR } ir_type_kind;
+typedef enum ir_type_kind { TK_NONE, TK_NUM, TK_PTR, TK_TILE, TK_TENSOR, TK_SHARED, TK_CHAN, TK_TOKEN } ir_type_kind;
+
+#define IR_MAX_STAGES 64    /* slots of a channel */
+#define IR_MAX_CHAN_PARTS 4 /* shared tiles in a slot */
 
 typedef struct ir_type_info {
     ir_type_kind kind;
-    dtype dt;         /* TK_NUM; of a tile or tensor: of its elem, DT_NONE where that is a pointer */
-    ir_type elem;     /* TK_PTR: pointee (number or pointer); TK_TILE: number or pointer; TK_TENSOR: number */
-    int rank;         /* TK_TILE, TK_TENSOR */
+    dtype dt;         /* TK_NUM; of a tile, tensor or shared tile: of its elem, DT_NONE where that is a pointer */
+    ir_type elem;     /* TK_PTR: pointee (number, pointer); TK_TILE: number, pointer; TK_TENSOR, TK_SHARED: number */
+    int rank;         /* TK_TILE, TK_TENSOR, TK_SHARED */
     int64_t shape[IR_MAX_RANK]; /* TK_TENSOR: IR_DYN where known at launch only */
     bool strided;     /* TK_TENSOR: the last stride may differ from 1 */
-    ir_layout layout; /* TK_TILE in the laid-out stage */
+    ir_layout layout; /* TK_TILE in the laid-out stage (a lay; 0 = none), TK_SHARED (a lay_shared) */
+    int stages, nparts; /* TK_CHAN: slots, and the shared tiles in each */
+    ir_type parts[IR_MAX_CHAN_PARTS];
 } ir_type_info;
 
 /* type.c; all intern */
@@ -133,6 +139,20 @@ ir_type ir_type_num(ir_module *m, dtype dt);
 ir_type ir_type_ptr(ir_module *m, ir_type elem);
 ir_type ir_type_tile(ir_module *m, ir_type elem, int rank, const int64_t *shape); /* rank 0 gives elem */
 ir_type ir_type_tensor(ir_module *m, ir_type elem, int rank, const int64_t *shape, bool strided);
+/* laid-out stage; layout.h says what a lay and a lay_shared are */
+struct lay;
+struct lay_shared;
+ir_layout ir_layout_make(ir_module *m, const struct lay *l); /* interned: equal maps, equal ids */
+ir_layout ir_layout_make_shared(ir_module *m, const struct lay_shared *l);
+const struct lay *ir_layout_of(const ir_module *m, ir_layout l);               /* NULL for a shared one and for 0 */
+const struct lay_shared *ir_layout_shared_of(const ir_module *m, ir_layout l); /* NULL for a register one and for 0 */
+void ir_layout_print_lay(const struct lay *l, strbuf *out);
+/* layouts.c: layout [..] {..} or shared [..] {..} */
+void ir_layout_print(const ir_module *m, ir_layout l, strbuf *out);
+ir_type ir_type_laid(ir_module *m, ir_type tile, ir_layout l); /* the same tile under a layout (0: without) */
+ir_type ir_type_shared(ir_module *m, ir_type elem, int rank, const int64_t *shape, ir_layout l);
+ir_type ir_type_chan(ir_module *m, int stages, int nparts, const ir_type *parts);
+ir_type ir_type_token(ir_module *m);
 const ir_type_info *ir_type_of(const ir_module *m, ir_type t); /* valid for the module's life */
 bool ir_type_eq(ir_type a, ir_type b);
 int ir_type_rank(const ir_module *m, ir_type t);        /* 0 for scalars */
@@ -144,7 +164,9 @@ bool ir_type_is_ptr(const ir_module *m, ir_type t);     /* pointer or tile of po
 ir_type ir_type_with_elem(ir_module *m, ir_type t, ir_type elem);
 ir_type ir_type_with_dt(ir_module *m, ir_type t, dtype dt);
 ir_type ir_type_with_shape(ir_module *m, ir_type t, int rank, const int64_t *shape);
-void ir_type_print(const ir_module *m, ir_type t, strbuf *out); /* i64, *f32, tile<128x64xf16>, tensor<?x64xf16>, tensor<?x?xf16, strided> */
+/* i64, *f32, tile<128x64xf16>, tile<128x64xf16, #1>, tensor<?x64xf16>, tensor<?x?xf16, strided>, shared<64x64xf16, #2>,
+ * chan<4, {shared<..>, shared<..>}>, token; layouts by their interned number */
+void ir_type_print(const ir_module *m, ir_type t, strbuf *out);
 
 /* ---- functions ---- */
 typedef struct ir_attr_pair {
@@ -257,9 +279,23 @@ static inline ir_code ir_op_code(const ir_func *f, ir_op o) { return (ir_code)f-
 static inline const ir_op_info *ir_info(const ir_func *f, ir_op o) { return &ir_ops[f->ops.at[o.id].code]; }
 static inline uint32_t ir_nin(const ir_func *f, ir_op o) { return f->ops.at[o.id].nin; }
 static inline uint32_t ir_nout(const ir_func *f, ir_op o) { return f->ops.at[o.id].nout; }
-static inline ir_val ir_in(const ir_func *f, ir_op o, uint32_t i) { return (ir_val){f->pool.at[f->ops.at[o.id].in + i]}; }
-static inline ir_val ir_out(const ir_func *f, ir_op o, uint32_t i) { return (ir_val){f->pool.at[f->ops.at[o.id].out + i]}; }
-static inline ir_region ir_op_region(const ir_func *f, ir_op o, uint32_t i) { return (ir_region){f->pool.at[f->ops.at[o.id].regions + i]}; }
+static inline ir_val ir_in(const ir_func *f, ir_op o, uint32_t i)
+{
+    return (ir_val){f->pool.at[f->ops.at[o.id].in + i]};
+}
+static inline ir_val ir_out(const ir_func *f, ir_op o, uint32_t i)
+{
+    return (ir_val){f->pool.at[f->ops.at[o.id].out + i]};
+}
+static inline ir_region ir_op_region(const ir_func *f, ir_op o, uint32_t i)
+{
+    return (ir_region){f->pool.at[f->ops.at[o.id].regions + i]};
+}
+static inline ir_attr_pair ir_attr_at(const ir_func *f, ir_op o, uint32_t i)
+{
+    uint32_t at = f->ops.at[o.id].attrs + 2 * i;
+    return (ir_attr_pair){(ir_key)f->pool.at[at], {f->pool.at[at + 1]}};
+}
 static inline ir_type ir_vtype(const ir_func *f, ir_val v) { return f->vals.at[v.id].type; }
 static inline ir_op ir_def(const ir_func *f, ir_val v) { return f->vals.at[v.id].def; } /* 0: region parameter */
 static inline ir_op ir_first(const ir_func *f, ir_region r) { return f->regions.at[r.id].first; }
@@ -275,7 +311,7 @@ bool ir_has(const ir_func *f, ir_op o, ir_key key);
 int64_t ir_int(const ir_func *f, ir_op o, ir_key key, int64_t dflt);
 const int64_t *ir_ints(const ir_func *f, ir_op o, ir_key key, uint32_t *n);
 str ir_text(const ir_func *f, ir_op o, ir_key key);
-/* the bit pattern of a constant (through splat, broadcast, reshape, permute and slice of one); false where it isn't one */
+/* the bit pattern of a constant (through splat, broadcast, reshape, permute and slice of one); false of others */
 bool ir_const_of(const ir_func *f, ir_val v, uint64_t *bits);
 bool ir_const_int_of(const ir_func *f, ir_val v, int64_t *x); /* integers and bool only, by value */
 void ir_set_int(ir_func *f, ir_op o, ir_key key, int64_t v);  /* in place; the key must be there already */
@@ -306,7 +342,7 @@ ir_region ir_region_new(ir_func *f);
 ir_val ir_region_param(ir_func *f, ir_region r, ir_type t);
 void ir_push(ir_builder *b, ir_region r); /* ops go to the end of r until ir_pop */
 void ir_pop(ir_builder *b);
-/* the op appended, or 0 when folding or CSE gave values instead; results land in `out` (desc->nout of them) either way */
+/* the op appended, or 0 when folding or CSE gave values instead; either way results land in `out` (desc->nout) */
 ir_op ir_emit(ir_builder *b, const ir_desc *d, ir_val *out);
 /* one result, any operands, at most one attribute */
 ir_val ir_emit1(ir_builder *b, ir_code code, ir_type t, const ir_val *in, uint32_t nin);
@@ -324,7 +360,8 @@ ir_val ir_cmp(ir_builder *b, ir_code code, ir_val x, ir_val y);
 ir_val ir_select(ir_builder *b, ir_val c, ir_val x, ir_val y);
 ir_val ir_cast(ir_builder *b, ir_val x, dtype to);               /* the value itself where the type is the same */
 ir_val ir_splat(ir_builder *b, ir_val scalar, int rank, const int64_t *shape);
-ir_val ir_broadcast(ir_builder *b, ir_val x, int rank, const int64_t *shape); /* reshapes to that rank on the left, then broadcasts; scalars are splat */
+/* reshapes to that rank on the left, then broadcasts; scalars are splat */
+ir_val ir_broadcast(ir_builder *b, ir_val x, int rank, const int64_t *shape);
 ir_val ir_reshape(ir_builder *b, ir_val x, int rank, const int64_t *shape);
 ir_val ir_ptr_add(ir_builder *b, ir_val p, ir_val off);
 
@@ -339,7 +376,7 @@ void ir_map_set(ir_map *m, ir_val old, ir_val now);
 /* copies op o of `old` (regions too) through the builder, mapping operands; results are entered in the map */
 void ir_clone_op(ir_builder *b, const ir_func *old, ir_op o, ir_map *m);
 void ir_clone_ops(ir_builder *b, const ir_func *old, ir_region r, ir_map *m, bool with_terminator);
-/* a function of the same kind, name, parameters, results and flags, with an empty body; parameters are entered in the map */
+/* same kind, name, parameters, results and flags, with an empty body; parameters are entered in the map */
 ir_func *ir_func_like(const ir_func *old, ir_map *m, arena *a);
 /* a whole function copied into another module */
 ir_func *ir_func_copy(const ir_func *old, ir_module *to);
@@ -350,7 +387,7 @@ void ir_print_func(const ir_func *f, strbuf *out);
 void ir_print_op(const ir_func *f, ir_op o, strbuf *out); /* one line, for messages */
 /* NULL and diagnostics on wrong text; what it returns is verified */
 ir_module *ir_read(arena *a, diags *d, str path, str text);
-/* diagnostics name the op and operand; true when there are none. Ops without a source location get span 0 and their text. */
+/* diagnostics name the op and operand; true when there are none. Ops without a location get span 0 and their text. */
 bool ir_verify(const ir_module *m, diags *d);
 bool ir_verify_func(const ir_func *f, diags *d);
 /* our own fault: writes the module to a file, then bug() (dump.c) */

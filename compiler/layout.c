@@ -292,6 +292,16 @@ bool lay_eq(const lay *a, const lay *b)
     return true;
 }
 
+bool lay_shared_eq(const lay_shared *a, const lay_shared *b)
+{
+    if (!lay_eq(&a->map, &b->map) || a->npads != b->npads || a->boxes != b->boxes)
+        return false;
+    for (int i = 0; i < a->npads; i++)
+        if (a->pads[i].interval != b->pads[i].interval || a->pads[i].pad != b->pads[i].pad)
+            return false;
+    return true;
+}
+
 /* the dimensions that have a repeat, fastest first */
 static int repeated_dims(const lay *l, int *dims)
 {
@@ -428,6 +438,14 @@ lay lay_drop_dim(const lay *from, int gone)
         if (from->rep_order[i] != gone)
             l.rep_order[n++] = from->rep_order[i] - (from->rep_order[i] > gone);
     remap(&l, from, drop_word, &gone);
+    /* registers that held the dimension are gone; threads that did replicate */
+    int n = 0;
+    for (int i = 0; i < l.nbits[LAY_REG]; i++)
+        if (l.image[LAY_REG][i] || !from->image[LAY_REG][i])
+            l.image[LAY_REG][n++] = l.image[LAY_REG][i];
+    for (int i = n; i < l.nbits[LAY_REG]; i++)
+        l.image[LAY_REG][i] = 0;
+    l.nbits[LAY_REG] = n;
     return l;
 }
 

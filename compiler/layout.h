@@ -87,6 +87,7 @@ bool lay_is_injective(const lay *l);
 /* bits of space s whose image depends on those before it (in order reg, lane, warp, block): the replicated ones, as a mask */
 uint32_t lay_replicated(const lay *l, lay_space s);
 bool lay_eq(const lay *a, const lay *b);
+bool lay_shared_eq(const lay_shared *a, const lay_shared *b);
 /* longest run of elements along dimension d that consecutive registers hold in order: a power of two */
 int64_t lay_contig(const lay *l, int d);
 
@@ -94,7 +95,8 @@ int64_t lay_contig(const lay *l, int d);
 lay lay_permute(const lay *l, const int *order);
 /* the same elements in row-major order under another shape; false where the map would not stay linear (an odd repeat is split) */
 bool lay_reshape(const lay *l, int rank, const int64_t *shape, lay *out);
-/* dimension d gone (a reduced tile): its coordinate bits drop out of every image, so the bits that carried it replicate */
+/* dimension d gone (a reduced tile): its coordinate bits drop out of every image; register bits that carried nothing else
+ * go with it, lanes, warps and blocks replicate */
 lay lay_drop_dim(const lay *l, int d);
 /* a new dimension of extent 1 at d */
 lay lay_insert_dim(const lay *l, int d);

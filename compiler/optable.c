@@ -93,3 +93,19 @@ ir_key ir_key_by_name(str name)
             return (ir_key)i;
     return KEY_NONE;
 }
+
+ir_code ir_exchanged(ir_code code)
+{
+    switch ((int)code) {
+    case IR_OP_lt:
+        return IR_OP_gt;
+    case IR_OP_le:
+        return IR_OP_ge;
+    case IR_OP_gt:
+        return IR_OP_lt;
+    case IR_OP_ge:
+        return IR_OP_le;
+    default:
+        return code;
+    }
+}

@@ -1,8 +1,8 @@
 /* pass.h: analyses, passes, and the runner that drives a pipeline.
  *
- * A pass is one function over one ir_func, `ir_func *pass_NAME(pass_ctx *c, ir_func *f)`, which returns f itself where it
- * changed nothing and a new function where it did. passes.def lists them; a pipeline is a const array of pass ids. The
- * runner times, verifies (when asked) and dumps after each.
+ * A pass is one function over one ir_func, `ir_func *pass_NAME(pass_ctx *c, ir_func *f)`, which returns f itself
+ * where it changed nothing and a new function where it did. passes.def lists them; a pipeline is a const array of
+ * pass ids. The runner times, verifies (when asked) and dumps after each.
  */
 #ifndef TILE_COMPILER_PASS_H
 #define TILE_COMPILER_PASS_H
@@ -56,7 +56,7 @@ typedef struct pass_ctx {
 
 /* guards.c holds axis_guards. */
 
-/* passes/runner.c: runs `ids` over every kernel and fn of m in turn; false when the verifier objected (our bug: diagnostics say what) */
+/* passes/runner.c: runs `ids` over every kernel and fn of m in turn; false when the verifier objected: our bug */
 bool pass_run(ir_module *m, diags *d, const pass_options *opt, const pass_id *ids, uint32_t n, pass_ctx *out_stats);
 pass_id pass_by_name(str name); /* PASS_NONE where there is none */
 const char *pass_name(pass_id id);
@@ -67,8 +67,8 @@ extern const uint32_t pass_tile_pipeline_len;
 
 /* ---- axis.c: what is known of the values of a function ----
  * For an integer or pointer value, along each dimension d of its shape: runs of contig[d] elements rise by one, runs of
- * constancy[d] are equal, the first of each contiguous run is a multiple of div[d] (bytes for pointers); and a range that
- * holds for every element. All for scalars too (rank 0: div[0] and the range). */
+ * constancy[d] are equal, the first of each contiguous run is a multiple of div[d] (bytes for pointers); and a range
+ * that holds for every element. All for scalars too (rank 0: div[0] and the range). */
 typedef struct axis_info {
     int64_t contig[IR_MAX_RANK], constancy[IR_MAX_RANK], div[IR_MAX_RANK];
     int64_t lo, hi; /* inclusive; of i64 values: as computed with the meaning of 64 bits */

@@ -18,6 +18,10 @@
  * the first function that needs them. An op's origin is shown only where it isn't one more than that of the op before
  * it, in the order of building (regions before their op), so freshly built functions show none.
  *
+ * Layouts of the laid-out stage are numbered in the order in which the text first uses them, and listed behind the
+ * header: so functions are printed into a text of their own first. A function or op printed alone shows the module's
+ * numbers.
+ *
  * The printer also serves messages about IR that the verifier rejects, so it trusts no operand id.
  */
 #include "compiler/ir.h"
@@ -37,6 +41,8 @@ typedef struct printer {
     uint32_t origin; /* of the op before, in the order of building */
     map64 locs;      /* location id -> number */
     uint32_t nlocs;
+    map64 *layouts; /* layout id -> number; NULL: by their ids */
+    VEC(ir_layout) listed;
 } printer;
 
 /* ---- words ---- */
@@ -57,32 +63,13 @@ static bool is_plain(str s, const char *more)
     return true;
 }
 
-static void put_quoted(strbuf *out, str s)
-{
-    sb_putc(out, '"');
-    for (size_t i = 0; i < s.n; i++) {
-        unsigned char c = (unsigned char)s.p[i];
-        if (c == '"' || c == '\\')
-            sb_putf(out, "\\%c", c);
-        else if (c == '\n')
-            sb_puts(out, "\\n");
-        else if (c == '\t')
-            sb_puts(out, "\\t");
-        else if (c < 0x20 || c == 0x7f)
-            sb_putf(out, "\\x%02x", c);
-        else
-            sb_putc(out, (char)c);
-    }
-    sb_putc(out, '"');
-}
-
 static void put_symbol(strbuf *out, str s)
 {
     sb_putc(out, '@');
     if (is_plain(s, ""))
         sb_put(out, s);
     else
-        put_quoted(out, s);
+        sb_put_quoted(out, s, "\\x");
 }
 
 /* ---- values ---- */
@@ -145,15 +132,47 @@ static void put_value(const printer *p, ir_val v)
         sb_putf(p->out, "%%?%" PRIu32, v.id);
 }
 
+/* ---- types ---- */
+static uint32_t layout_number(printer *p, ir_layout l)
+{
+    uint32_t n;
+    if (!p->layouts)
+        return l.id;
+    if (!map_get(p->layouts, l.id, &n)) {
+        vec_push(p->out->a, &p->listed, l);
+        n = p->listed.n;
+        map_set(p->layouts, l.id, n);
+    }
+    return n;
+}
+
+static void put_type(printer *p, ir_type t)
+{
+    const ir_type_info *i = ir_type_of(p->m, t);
+    if (i->kind == TK_CHAN) {
+        sb_putf(p->out, "chan<%d, {", i->stages);
+        for (int k = 0; k < i->nparts; k++) {
+            sb_puts(p->out, k ? ", " : "");
+            put_type(p, i->parts[k]);
+        }
+        sb_puts(p->out, "}>");
+    } else if ((i->kind == TK_TILE || i->kind == TK_SHARED) && i->layout.id) {
+        sb_puts(p->out, i->kind == TK_TILE ? "tile<" : "shared<");
+        for (int d = 0; d < i->rank; d++)
+            sb_putf(p->out, "%" PRId64 "x", i->shape[d]);
+        ir_type_print(p->m, i->elem, p->out);
+        sb_putf(p->out, ", #%" PRIu32 ">", layout_number(p, i->layout));
+    } else {
+        ir_type_print(p->m, t, p->out);
+    }
+}
+
 /* ---- constants ---- */
 /* sign, 0x1.8p+1 without trailing zeros; denormals of f64 keep a leading 0 */
 static void put_hex_float(strbuf *out, double x)
 {
-    uint64_t u, frac;
-    int exp, digits = 13;
-    memcpy(&u, &x, sizeof u);
-    frac = u & (((uint64_t)1 << 52) - 1);
-    exp = (int)(u >> 52 & 0x7ff);
+    uint64_t u = num_f64_bits(x), frac = u & (((uint64_t)1 << 52) - 1);
+    int exp = (int)(u >> 52 & 0x7ff), digits = 13;
     if (u >> 63)
         sb_putc(out, '-');
     sb_puts(out, exp ? "0x1" : "0x0");
@@ -209,7 +228,7 @@ static void put_attr(const printer *p, ir_attr_pair pair)
         break;
     }
     case AK_STR:
-        put_quoted(out, ir_attr_as_str(m, pair.val));
+        sb_put_quoted(out, ir_attr_as_str(m, pair.val), "\\x");
         break;
     case AK_ENUM: {
         int64_t v = ir_attr_as_int(m, pair.val);
@@ -223,19 +242,13 @@ static void put_attr(const printer *p, ir_attr_pair pair)
     }
 }
 
-static ir_attr_pair attr_at(const ir_func *f, ir_op o, uint32_t i)
-{
-    const uint32_t *w = &f->pool.at[ir_o(f, o)->attrs + 2 * i];
-    return (ir_attr_pair){(ir_key)w[0], {w[1]}};
-}
-
 /* what stands in the attribute list of an op: all but the bits of a constant that shows them as a number */
 static void put_attrs(const printer *p, ir_op o, bool without_bits)
 {
     const ir_func *f = p->f;
     bool open = false;
     for (uint32_t i = 0; i < ir_o(f, o)->nattr; i++) {
-        ir_attr_pair pair = attr_at(f, o, i);
+        ir_attr_pair pair = ir_attr_at(f, o, i);
         if (without_bits && pair.key == KEY_bits)
             continue;
         sb_puts(p->out, open ? ", " : " {");
@@ -258,7 +271,7 @@ static void list_loc(printer *p, ir_loc loc)
         ir_loc_data d = ir_loc_get(p->m, l);
         map_set(&p->locs, l.id, ++p->nlocs);
         sb_putf(p->out, "loc @%" PRIu32 " = ", p->nlocs);
-        put_quoted(p->out, ir_loc_file(p->m, l));
+        sb_put_quoted(p->out, ir_loc_file(p->m, l), "\\x");
         sb_putf(p->out, ":%" PRIu32 ":%" PRIu32, d.line, d.col);
         if (d.inlined_at.id && map_get(&p->locs, d.inlined_at.id, &n))
             sb_putf(p->out, " at @%" PRIu32, n);
@@ -292,19 +305,19 @@ static void indent(const printer *p, int depth)
         sb_puts(p->out, "  ");
 }
 
-static void put_typed_params(const printer *p, ir_region r)
+static void put_typed_params(printer *p, ir_region r)
 {
     for (uint32_t i = 0; i < ir_nparams(p->f, r); i++) {
         ir_val v = ir_param_of(p->f, r, i);
         sb_puts(p->out, i ? ", " : "");
         put_value(p, v);
         sb_puts(p->out, ": ");
-        ir_type_print(p->m, ir_vtype(p->f, v), p->out);
+        put_type(p, ir_vtype(p->f, v));
     }
 }
 
 /* an op without its regions */
-static void put_op_head(const printer *p, ir_op o)
+static void put_op_head(printer *p, ir_op o)
 {
     const ir_func *f = p->f;
     const ir_op_data *d = ir_o(f, o);
@@ -329,7 +342,7 @@ static void put_op_head(const printer *p, ir_op o)
     put_attrs(p, o, literal);
     for (uint32_t i = 0; i < d->nout; i++) {
         sb_puts(p->out, i ? ", " : " : ");
-        ir_type_print(p->m, ir_vtype(f, ir_out(f, o, i)), p->out);
+        put_type(p, ir_vtype(f, ir_out(f, o, i)));
     }
 }
 
@@ -375,7 +388,7 @@ static void put_param_item(strbuf *out, bool *open, const char *key, int64_t v)
     sb_putf(out, " = %" PRId64, v);
 }
 
-static void put_param(const printer *p, uint32_t i)
+static void put_param(printer *p, uint32_t i)
 {
     const ir_func *f = p->f;
     const ir_param *q = &f->params.at[i];
@@ -383,10 +396,10 @@ static void put_param(const printer *p, uint32_t i)
     bool open = false;
     put_value(p, v);
     sb_puts(p->out, ": ");
-    ir_type_print(p->m, ir_vtype(f, v), p->out);
+    put_type(p, ir_vtype(f, v));
     if (q->name.n && !(p->name[v.id] & NAMED)) {
         put_item(p->out, &open, "name = ");
-        put_quoted(p->out, q->name);
+        sb_put_quoted(p->out, q->name, "\\x");
     }
     if (q->arg != (int)i)
         put_param_item(p->out, &open, "arg", q->arg);
@@ -464,7 +477,7 @@ static void put_func(printer *p, const ir_func *f)
     sb_putc(p->out, ')');
     for (uint32_t i = 0; i < f->results.n; i++) {
         sb_puts(p->out, i ? ", " : " -> (");
-        ir_type_print(p->m, f->results.at[i], p->out);
+        put_type(p, f->results.at[i]);
     }
     sb_puts(p->out, f->results.n ? ")" : "");
     put_func_items(p, f);
@@ -480,20 +493,39 @@ void ir_print_func(const ir_func *f, strbuf *out)
     put_func(&p, f);
 }
 
+/* the layouts that the functions printed use, a line each */
+static void put_layouts(const printer *p, strbuf *out)
+{
+    for (uint32_t i = 0; i < p->listed.n; i++) {
+        sb_putf(out, "#%" PRIu32 " = ", i + 1);
+        ir_layout_print(p->m, p->listed.at[i], out);
+        sb_putc(out, '\n');
+    }
+}
+
 void ir_print_module(const ir_module *m, strbuf *out)
 {
-    printer p = {.m = m, .out = out};
+    strbuf funcs; /* a laid-out module's text waits behind the layouts it uses */
+    map64 layouts;
+    bool laid = m->stage == LAID;
+    sb_init(&funcs, out->a);
+    map_init(&layouts, out->a);
+    printer p = {.m = m, .out = laid ? &funcs : out, .layouts = laid ? &layouts : NULL};
     map_init(&p.locs, out->a);
-    sb_putf(out, "tile-ir 1 stage=%s target=", m->stage == LAID ? "laid" : "tir");
+    sb_putf(out, "tile-ir 1 stage=%s target=", laid ? "laid" : "tir");
     if (!m->target.n)
         sb_puts(out, "any");
     else if (is_plain(m->target, ":-") && !str_eq(m->target, S("any")))
         sb_put(out, m->target);
     else
-        put_quoted(out, m->target);
+        sb_put_quoted(out, m->target, "\\x");
     sb_putc(out, '\n');
     for (uint32_t i = 0; i < m->funcs.n; i++)
         put_func(&p, m->funcs.at[i]);
+    if (laid) {
+        put_layouts(&p, out);
+        sb_put(out, sb_str(&funcs));
+    }
 }
 
 void ir_print_op(const ir_func *f, ir_op o, strbuf *out)

@@ -1,6 +1,6 @@
-/* read.c: whole files of IR text: the header, locations and functions.
+/* read.c: whole files of IR text: the header, layouts, locations and functions.
  *
- *   file    'tile-ir' 1 'stage' '=' ('tir' | 'laid') 'target' '=' name {loc | function}
+ *   file    'tile-ir' 1 'stage' '=' ('tir' | 'laid') 'target' '=' name {layout} {loc | function}
  *   loc     'loc' @n '=' "file" ':' line ':' column ['at' @n]
  *   function ('kernel' | 'fn' | 'host') @name '(' [%p: type [{item, ..}], ..] ')' ['->' '(' type, .. ')'] {word} [@n]
  * '{' ops '}'
@@ -349,6 +349,8 @@ static bool read_func(reader *r, ir_func_kind kind, uint32_t beg)
 static bool read_top(reader *r)
 {
     uint32_t beg = r->tok.beg;
+    if (read_take(r, '#'))
+        return read_layout(r, beg);
     if (read_take_word(r, "loc"))
         return read_loc(r);
     if (read_take_word(r, "kernel"))
@@ -365,8 +367,9 @@ static void skip_top(reader *r, uint32_t start)
 {
     if (r->tok.beg == start)
         read_next(r);
-    while (r->tok.kind != TOK_END && !(r->tok.first && (read_is_word(r, "kernel") || read_is_word(r, "fn") ||
-                                                        read_is_word(r, "host") || read_is_word(r, "loc"))))
+    while (r->tok.kind != TOK_END &&
+           !(r->tok.first && (read_is(r, '#') || read_is_word(r, "kernel") || read_is_word(r, "fn") ||
+                              read_is_word(r, "host") || read_is_word(r, "loc"))))
         read_next(r);
     r->braces = 0;
 }
@@ -387,26 +390,25 @@ static void read_file(reader *r)
 static void read_guarded(reader *r)
 {
     jmp_buf *outer = r->a->oom, here;
-    arena lists;
-    arena_init(&lists, 0);
+    arena_init(r->s, 0);
     if (outer) {
         if (setjmp(here)) {
-            arena_fini(&lists);
+            arena_fini(r->s);
             r->a->oom = outer;
             longjmp(*outer, 1);
         }
         r->a->oom = &here;
-        lists.oom = &here;
+        r->s->oom = &here;
     }
-    r->s = &lists;
     read_file(r);
-    arena_fini(&lists);
+    arena_fini(r->s);
     r->a->oom = outer;
 }
 
 ir_module *ir_read(arena *a, diags *d, str path, str text)
 {
-    reader r = {.a = a, .d = d, .text = text, .first_error = d->errors};
+    arena lists;
+    reader r = {.a = a, .s = &lists, .d = d, .text = text, .first_error = d->errors};
     r.file = diags_add_file(d, path, text);
     if (text.n > READ_MAX_TEXT) {
         read_error(&r, read_span(&r, 0, 0), "IR text of more than %zu bytes", READ_MAX_TEXT);
@@ -417,6 +419,7 @@ ir_module *ir_read(arena *a, diags *d, str path, str text)
     r.names = intern_new(a);
     r.func_names = intern_new(a);
     map_init(&r.locs, a);
+    map_init(&r.layouts, a);
     read_guarded(&r);
     if (read_failed(&r) || !ir_verify_text(r.m, d, r.funcs.at))
         return NULL;

@@ -13,6 +13,7 @@
 #define READ_MAX_TEXT ((size_t)256 << 20)
 #define READ_MAX_LIST 4096 /* operands, results, parameters, attribute integers */
 #define READ_MAX_POINTER 16
+#define READ_NO_LAYOUT 0
 #define READ_MAX_EXTENT ((int64_t)1 << 40)
 
 typedef enum token_kind {
@@ -23,7 +24,7 @@ typedef enum token_kind {
     TOK_LOC,    /* @12 */
     TOK_NUMBER, /* -5, 0x1.8p+1, 2.5, -inf, nan:0x7fc00000 */
     TOK_STRING, /* text is decoded */
-    TOK_PUNCT   /* one of ( ) { } [ ] < > , : = ? ! *, or '-' for -> */
+    TOK_PUNCT   /* one of ( ) { } [ ] < > , : = ? ! * # +, or '-' for -> */
 } token_kind;
 
 typedef struct token {
@@ -62,6 +63,7 @@ typedef struct reader {
     VEC(read_name) values;       /* by name id */
     VEC(uint32_t) scope;         /* names defined so far, those of open regions last */
     map64 locs;                  /* number in the text -> location */
+    map64 layouts;               /* number in the text -> layout, or READ_NO_LAYOUT for one with a fault */
     VEC(verify_func_text) funcs; /* beside m->funcs */
     VEC(span) op_spans;          /* by op id of the function being read */
 } reader;
@@ -87,6 +89,9 @@ bool read_int(reader *r, const char *what, bool wide, int64_t *out);
 bool read_is_attrs(const reader *r);
 /* the nearest of n names within two edits, or NULL */
 const char *read_nearest(str word, const char *const *names, uint32_t n);
+
+/* read_layout.c: behind '#', which began at byte `beg` */
+bool read_layout(reader *r, uint32_t beg);
 
 /* read_type.c */
 bool read_type(reader *r, ir_type *out);

@@ -202,7 +202,7 @@ void read_next(reader *r)
             t.text = string_at(r);
         } else {
             r->pos++;
-            if (!c || !strchr("(){}[]<>,:=?!*", c)) {
+            if (!c || !strchr("(){}[]<>,:=?!*#+", c)) {
                 read_error(r, read_span(r, t.beg, r->pos),
                            c >= 0x20 && c < 0x7f ? "unexpected '%c'" : "unexpected byte 0x%02x", c);
                 continue;

@@ -1,7 +1,9 @@
 /* read_type.c: types and the literals of constants.
  *
- *   type    number | '*' type | 'tile<' (extent 'x')+ element '>' | 'tensor<' ((extent | '?') 'x')+ number [',
- * strided'] '>' literal integer | true | false | 0x1.8p+1 | 2.5e-3 | inf | -inf | nan | nan:0x7fc00001
+ *   type    number | '*' type | 'token' | 'tile<' (extent 'x')+ element [', #' n] '>'
+ *         | 'tensor<' ((extent | '?') 'x')+ number [', strided'] '>' | 'shared<' (extent 'x')+ number ', #' n '>'
+ *         | 'chan<' n ', {' shared {', ' shared} '}>'
+ *   literal integer | true | false | 0x1.8p+1 | 2.5e-3 | inf | -inf | nan | nan:0x7fc00001
  *
  * Types are read by characters, since `128x64xf16` is no sequence of words. A type is made only when it is sound:
  * ranks, extents and element counts within their bounds.
@@ -10,6 +12,7 @@
  * of ten up to 22 either way, where one multiplication or division of doubles is correctly rounded; the rest is
  * refused. This keeps the reader free of the C library's locale.
  */
+#include "compiler/layout.h"
 #include "compiler/read.h"
 
 #include <math.h>
@@ -72,46 +75,160 @@ static bool count_fits(int rank, const int64_t *shape)
     return true;
 }
 
-static bool shaped_chars(reader *r, uint32_t beg, bool tensor, ir_type *out)
+/* "#n" at the scanner's place: a layout of this kind and shape */
+static bool layout_chars(reader *r, bool shared, int rank, const int64_t *shape, ir_layout *out)
+{
+    uint32_t beg = r->pos++, id;
+    uint64_t n = 0;
+    for (; at(r) >= '0' && at(r) <= '9'; r->pos++)
+        n = n > UINT32_MAX ? n : n * 10 + (uint64_t)(at(r) - '0');
+    if (r->pos == beg + 1)
+        return bad_type(r, beg, "expected the number of a layout after '#'");
+    if (n > UINT32_MAX || !map_get(&r->layouts, n, &id)) {
+        read_error(r, read_span(r, beg, r->pos), "layout '%.*s' is not defined",
+                   (int)(r->pos - beg < 40 ? r->pos - beg : 40), r->text.p + beg);
+        return false;
+    }
+    if (id == READ_NO_LAYOUT)
+        return false;
+    out->id = id;
+    if (shared != (ir_layout_shared_of(r->m, *out) != NULL))
+        return bad_type(r, beg, shared ? "a shared tile needs a 'shared' layout, and this one is of registers"
+                                       : "a tile needs a layout of registers, and this one is 'shared'");
+    const lay *l = shared ? &ir_layout_shared_of(r->m, *out)->map : ir_layout_of(r->m, *out);
+    if (l->rank != rank) {
+        read_error(r, read_span(r, beg, r->pos), "a layout of %d dimension%s for a tile of %d", l->rank,
+                   l->rank == 1 ? "" : "s", rank);
+        return false;
+    }
+    for (int d = 0; d < rank; d++)
+        if (l->shape[d] != shape[d]) {
+            read_error(r, read_span(r, beg, r->pos), "the layout's extent of dimension %d is %lld, the tile's %lld", d,
+                       (long long)l->shape[d], (long long)shape[d]);
+            return false;
+        }
+    return true;
+}
+
+/* ", #n" where it stands; a shared tile has one */
+static bool tile_layout(reader *r, uint32_t beg, bool shared, int rank, const int64_t *shape, ir_layout *out)
+{
+    out->id = 0;
+    if (at(r) != ',')
+        return !shared || bad_type(r, beg, "expected ', #n', the layout of a shared tile");
+    r->pos++;
+    skip_blanks(r);
+    if (at(r) != '#')
+        return bad_type(r, r->pos, "expected a layout, '#1'");
+    return layout_chars(r, shared, rank, shape, out);
+}
+
+static bool strided_chars(reader *r, bool *strided)
+{
+    *strided = at(r) == ',';
+    if (!*strided)
+        return true;
+    r->pos++;
+    skip_blanks(r);
+    if (r->text.n - r->pos < 7 || memcmp(r->text.p + r->pos, "strided", 7) != 0)
+        return bad_type(r, r->pos, "expected 'strided'");
+    r->pos += 7;
+    return true;
+}
+
+static bool shaped_chars(reader *r, uint32_t beg, ir_type_kind what, ir_type *out)
 {
     int64_t shape[IR_MAX_RANK];
     int rank;
     ir_type elem;
-    bool strided = false;
+    ir_layout layout = {0};
+    bool strided = false, tensor = what == TK_TENSOR;
     if (at(r) != '<')
-        return bad_type(r, beg, "expected '<' after 'tile' or 'tensor'");
+        return bad_type(r, beg, "expected '<' after 'tile', 'tensor' or 'shared'");
     r->pos++;
     if (!shape_chars(r, tensor ? IR_MAX_TENSOR_RANK : IR_MAX_RANK, tensor, &rank, shape) || !type_chars(r, &elem, 1))
         return false;
     ir_type_kind kind = ir_type_of(r->m, elem)->kind;
-    if (kind != TK_NUM && (tensor || kind != TK_PTR))
+    if (kind != TK_NUM && (what != TK_TILE || kind != TK_PTR))
         return bad_type(r, beg,
-                        tensor ? "a tensor's element is a number" : "a tile's element is a number or a pointer");
+                        tensor            ? "a tensor's element is a number"
+                        : what == TK_TILE ? "a tile's element is a number or a pointer"
+                                          : "a shared tile's element is a number");
     if (!tensor && !count_fits(rank, shape))
         return bad_type(r, beg, "a tile has at most 2^20 elements");
-    if (tensor && at(r) == ',') {
-        r->pos++;
-        skip_blanks(r);
-        if (r->text.n - r->pos < 7 || memcmp(r->text.p + r->pos, "strided", 7) != 0)
-            return bad_type(r, r->pos, "expected 'strided'");
-        r->pos += 7;
-        strided = true;
-    }
+    if (tensor ? !strided_chars(r, &strided) : !tile_layout(r, beg, what == TK_SHARED, rank, shape, &layout))
+        return false;
     if (at(r) != '>')
         return bad_type(r, beg, "expected '>' at the end of a type");
     r->pos++;
-    *out = tensor ? ir_type_tensor(r->m, elem, rank, shape, strided) : ir_type_tile(r->m, elem, rank, shape);
+    if (tensor)
+        *out = ir_type_tensor(r->m, elem, rank, shape, strided);
+    else if (what == TK_TILE)
+        *out = ir_type_laid(r->m, ir_type_tile(r->m, elem, rank, shape), layout);
+    else
+        *out = ir_type_shared(r->m, elem, rank, shape, layout);
+    return true;
+}
+
+/* {shared<..>, ..} */
+static bool parts_chars(reader *r, int *n, ir_type *parts)
+{
+    if (at(r) != '{')
+        return bad_type(r, r->pos, "expected '{', the shared tiles of a channel's slot");
+    *n = 0;
+    do {
+        r->pos++;
+        skip_blanks(r);
+        uint32_t beg = r->pos;
+        if (*n == IR_MAX_CHAN_PARTS)
+            return bad_type(r, beg, "a slot of a channel has at most 4 shared tiles");
+        if (!type_chars(r, &parts[*n], 1))
+            return false;
+        if (ir_type_of(r->m, parts[*n])->kind != TK_SHARED)
+            return bad_type(r, beg, "a channel carries shared tiles");
+        ++*n;
+    } while (at(r) == ',');
+    if (at(r) != '}')
+        return bad_type(r, r->pos, "expected '}' after the shared tiles of a channel");
+    r->pos++;
+    return true;
+}
+
+static bool chan_chars(reader *r, uint32_t beg, ir_type *out)
+{
+    ir_type parts[IR_MAX_CHAN_PARTS];
+    int stages = 0, n = 0;
+    uint32_t from;
+    if (at(r) != '<')
+        return bad_type(r, beg, "expected '<' after 'chan'");
+    for (from = ++r->pos; at(r) >= '0' && at(r) <= '9'; r->pos++)
+        stages = stages > IR_MAX_STAGES ? stages : stages * 10 + (at(r) - '0');
+    if (stages < 1 || stages > IR_MAX_STAGES)
+        return bad_type(r, from, "a channel has 1 to 64 slots");
+    if (at(r) != ',')
+        return bad_type(r, r->pos, "expected ',' after the number of slots");
+    r->pos++;
+    skip_blanks(r);
+    if (!parts_chars(r, &n, parts))
+        return false;
+    if (at(r) != '>')
+        return bad_type(r, beg, "expected '>' at the end of a type");
+    r->pos++;
+    *out = ir_type_chan(r->m, stages, n, parts);
     return true;
 }
 
 static bool unknown_type(reader *r, uint32_t beg, str name)
 {
-    const char *names[DT_COUNT + 2];
+    const char *names[DT_COUNT + 5];
     uint32_t n = 0;
     for (int i = DT_NONE + 1; i < DT_COUNT; i++)
         names[n++] = dtypes[i].name;
     names[n++] = "tile";
     names[n++] = "tensor";
+    names[n++] = "shared";
+    names[n++] = "chan";
+    names[n++] = "token";
     const char *near = read_nearest(name, names, n);
     span s = read_span(r, beg, r->pos > beg ? r->pos : beg + (beg < r->text.n));
     if (!name.n)
@@ -141,8 +258,18 @@ static bool type_chars(reader *r, ir_type *out, int depth)
     while ((at(r) >= 'a' && at(r) <= 'z') || (at(r) >= '0' && at(r) <= '9') || at(r) == '_')
         r->pos++;
     str name = {r->text.p + beg, r->pos - beg};
-    if (str_eq(name, S("tile")) || str_eq(name, S("tensor")))
-        return depth > 1 ? bad_type(r, beg, "a tile or tensor is no element") : shaped_chars(r, beg, name.n == 6, out);
+    ir_type_kind kind = str_eq(name, S("tile"))     ? TK_TILE
+                        : str_eq(name, S("tensor")) ? TK_TENSOR
+                        : str_eq(name, S("shared")) ? TK_SHARED
+                                                    : TK_NONE;
+    if (kind)
+        return depth > 1 ? bad_type(r, beg, "a tile or tensor is no element") : shaped_chars(r, beg, kind, out);
+    if (str_eq(name, S("chan")))
+        return depth ? bad_type(r, beg, "a channel is no element") : chan_chars(r, beg, out);
+    if (str_eq(name, S("token"))) {
+        *out = ir_type_token(r->m);
+        return true;
+    }
     dtype dt = dtype_by_name(name);
     if (dt == DT_NONE)
         return unknown_type(r, beg, name);
@@ -150,11 +277,29 @@ static bool type_chars(reader *r, ir_type *out, int depth)
     return true;
 }
 
+/* behind a fault in the type that began at `beg`: past its closing bracket, where that stands on the line */
+static void skip_type(reader *r, uint32_t beg)
+{
+    int depth = 0;
+    for (uint32_t p = beg; p < r->text.n && r->text.p[p] != '\n'; p++) {
+        char c = r->text.p[p];
+        depth += (c == '<' || c == '{') - (c == '>' || c == '}');
+        if (depth < 0 || (depth == 0 && (c == ',' || c == ')' || c == ' ')))
+            return;
+        if (depth == 0 && c == '>') {
+            r->pos = p + 1 > r->pos ? p + 1 : r->pos;
+            return;
+        }
+    }
+}
+
 bool read_type(reader *r, ir_type *out)
 {
     uint32_t beg = r->tok.beg;
     r->pos = beg;
     bool ok = type_chars(r, out, 0);
+    if (!ok)
+        skip_type(r, beg);
     if (r->pos < r->tok.end)
         r->pos = r->tok.end;
     r->tok = (token){.kind = TOK_WORD, .beg = beg, .end = r->pos};

@@ -11,8 +11,11 @@
 static bool type_same(const ir_type_info *a, const ir_type_info *b)
 {
     if (a->kind != b->kind || a->dt != b->dt || a->elem.id != b->elem.id || a->rank != b->rank ||
-        a->strided != b->strided || a->layout.id != b->layout.id)
+        a->strided != b->strided || a->layout.id != b->layout.id || a->stages != b->stages || a->nparts != b->nparts)
         return false;
+    for (int i = 0; i < a->nparts; i++)
+        if (a->parts[i].id != b->parts[i].id)
+            return false;
     return a->rank == 0 || memcmp(a->shape, b->shape, sizeof a->shape[0] * (size_t)a->rank) == 0;
 }
 
@@ -22,6 +25,8 @@ static uint64_t type_hash(const ir_type_info *t)
     h = hash_mix(h, (uint64_t)t->strided << 32 | t->layout.id);
     for (int d = 0; d < t->rank; d++)
         h = hash_mix(h, (uint64_t)t->shape[d]);
+    for (int i = 0; i < t->nparts; i++)
+        h = hash_mix(h, (uint64_t)t->stages << 32 | t->parts[i].id);
     return h;
 }
 
@@ -218,6 +223,34 @@ ir_type ir_type_tensor(ir_module *m, ir_type elem, int rank, const int64_t *shap
     return shaped(m, TK_TENSOR, elem, rank, shape, strided);
 }
 
+ir_type ir_type_laid(ir_module *m, ir_type tile, ir_layout l)
+{
+    ir_type_info i = *ir_type_of(m, tile);
+    if (i.kind != TK_TILE)
+        return tile;
+    i.layout = l;
+    return intern_type(m, &i);
+}
+
+ir_type ir_type_shared(ir_module *m, ir_type elem, int rank, const int64_t *shape, ir_layout l)
+{
+    ir_type_info t = {.kind = TK_SHARED, .elem = elem, .rank = rank, .layout = l, .dt = ir_type_of(m, elem)->dt};
+    memcpy(t.shape, shape, sizeof *shape * (size_t)rank);
+    return intern_type(m, &t);
+}
+
+ir_type ir_type_chan(ir_module *m, int stages, int nparts, const ir_type *parts)
+{
+    ir_type_info t = {.kind = TK_CHAN, .stages = stages, .nparts = nparts};
+    memcpy(t.parts, parts, sizeof *parts * (size_t)nparts);
+    return intern_type(m, &t);
+}
+
+ir_type ir_type_token(ir_module *m)
+{
+    return intern_type(m, &(ir_type_info){.kind = TK_TOKEN});
+}
+
 const ir_type_info *ir_type_of(const ir_module *m, ir_type t)
 {
     return &m->tables->types.at[t.id];
@@ -265,7 +298,10 @@ ir_type ir_type_with_elem(ir_module *m, ir_type t, ir_type elem)
     ir_type_info i = *ir_type_of(m, t);
     if (i.kind != TK_TILE)
         return elem;
-    return ir_type_tile(m, elem, i.rank, i.shape);
+    const ir_type_info *e = ir_type_of(m, elem);
+    i.elem = elem;
+    i.dt = e->kind == TK_NUM ? e->dt : DT_NONE;
+    return intern_type(m, &i);
 }
 
 ir_type ir_type_with_dt(ir_module *m, ir_type t, dtype dt)
@@ -292,15 +328,29 @@ void ir_type_print(const ir_module *m, ir_type t, strbuf *out)
         sb_putc(out, '*');
         ir_type_print(m, i->elem, out);
         return;
+    case TK_TOKEN:
+        sb_puts(out, "token");
+        return;
+    case TK_CHAN:
+        sb_putf(out, "chan<%d, {", i->stages);
+        for (int k = 0; k < i->nparts; k++) {
+            sb_puts(out, k ? ", " : "");
+            ir_type_print(m, i->parts[k], out);
+        }
+        sb_puts(out, "}>");
+        return;
     case TK_TILE:
     case TK_TENSOR:
-        sb_puts(out, i->kind == TK_TILE ? "tile<" : "tensor<");
+    case TK_SHARED:
+        sb_puts(out, i->kind == TK_TILE ? "tile<" : i->kind == TK_TENSOR ? "tensor<" : "shared<");
         for (int d = 0; d < i->rank; d++)
             if (i->shape[d] == IR_DYN)
                 sb_puts(out, "?x");
             else
                 sb_putf(out, "%lldx", (long long)i->shape[d]);
         ir_type_print(m, i->elem, out);
+        if (i->layout.id)
+            sb_putf(out, ", #%u", i->layout.id);
         sb_puts(out, i->strided ? ", strided>" : ">");
         return;
     }

@@ -9,6 +9,7 @@
  * is placed at the op's text where it was read from text, else at its source location where that file is among the
  * diagnostics' files; failing that, the message carries the op's text.
  */
+#include "compiler/layout.h"
 #include "compiler/verify.h"
 
 #include <string.h>
@@ -197,6 +198,25 @@ bool verify_is_bool(const verifier *v, ir_type t)
 }
 
 /* ---- types ---- */
+static const char *type_fault(const verifier *v, ir_type t);
+
+static bool layout_fits(const verifier *v, const ir_type_info *i)
+{
+    const lay_shared *s = ir_layout_shared_of(v->m, i->layout);
+    const lay *l = i->kind == TK_TILE ? ir_layout_of(v->m, i->layout) : s ? &s->map : NULL;
+    return l && l->rank == i->rank && memcmp(l->shape, i->shape, sizeof i->shape[0] * (size_t)i->rank) == 0;
+}
+
+static const char *chan_fault(const verifier *v, const ir_type_info *i)
+{
+    if (i->stages < 1 || i->stages > IR_MAX_STAGES || i->nparts < 1 || i->nparts > IR_MAX_CHAN_PARTS)
+        return "is a channel of no legal size";
+    for (int k = 0; k < i->nparts; k++)
+        if (ir_type_of(v->m, i->parts[k])->kind != TK_SHARED || type_fault(v, i->parts[k]))
+            return "is a channel of what is no sound shared tile";
+    return NULL;
+}
+
 static const char *type_fault(const verifier *v, ir_type t)
 {
     const ir_type_info *i = t.id ? ir_type_of(v->m, t) : NULL;
@@ -205,10 +225,16 @@ static const char *type_fault(const verifier *v, ir_type t)
         return "has no type";
     if (i->kind == TK_TENSOR && (i->rank < 1 || i->rank > IR_MAX_TENSOR_RANK))
         return "is a tensor of no legal rank";
-    if (i->kind != TK_TILE)
-        return NULL;
+    if (i->kind > TK_TENSOR && v->m->stage != LAID)
+        return "has a type of the laid-out stage";
     if (i->layout.id && v->m->stage != LAID)
         return "has a layout before the laid-out stage";
+    if (i->kind == TK_CHAN)
+        return chan_fault(v, i);
+    if (i->kind != TK_TILE && i->kind != TK_SHARED)
+        return NULL;
+    if ((i->layout.id || i->kind == TK_SHARED) && !layout_fits(v, i))
+        return "has a layout of another kind or shape";
     if (i->rank < 1 || i->rank > IR_MAX_RANK)
         return "is a tile of no legal rank";
     for (int d = 0; d < i->rank; d++) {
@@ -248,7 +274,7 @@ static bool check_key(verifier *v, ir_op o, ir_key key)
 {
     static const ir_key flags[] = {KEY_nan,        KEY_exact,        KEY_rtz,     KEY_reverse,
                                    KEY_descending, KEY_is_volatile,  KEY_hex,     KEY_warp_specialize,
-                                   KEY_flatten,    KEY_disable_licm, KEY_nowrap};
+                                   KEY_flatten,    KEY_disable_licm, KEY_nowrap,  KEY_approx};
     if (ir_keys[key].kind == AK_ENUM && !ir_enum_name(key, ir_int(v->f, o, key, 0))) {
         verify_fail(v, o, "attribute '%s' has no value %lld", ir_keys[key].name, (long long)ir_int(v->f, o, key, 0));
         return false;
@@ -499,6 +525,8 @@ static bool check_params(verifier *v)
         if (!x.id || x.id >= f->vals.n || !check_value_type(v, none, "parameter", i, ir_vtype(f, x)))
             return false;
         check_promises(v, i, &f->params.at[i], ir_vtype(f, x));
+        if (ir_type_of(v->m, ir_vtype(f, x))->kind > TK_TENSOR)
+            verify_fail(v, none, "parameter %u is '%s', and no function takes one", i, verify_type(v, ir_vtype(f, x)));
         if (f->kind != FUNC_FN && verify_is_tile(v, ir_vtype(f, x)))
             verify_fail(v, none, "parameter %u is '%s', and only a 'fn' takes tiles", i,
                         verify_type(v, ir_vtype(f, x)));
@@ -543,6 +571,13 @@ void verify_body(verifier *v)
     v->depth = 0;
     v->element_op.id = 0;
     check_properties(v);
+    uint32_t faults = v->faults;
     if (check_params(v))
         check_region(v, (ir_op){0}, f->body, 0);
+    if (v->m->stage == LAID && f->kind == FUNC_KERNEL && v->faults == faults)
+        verify_laid_kernel(v);
+    if (verify_is_for_gpu(v->m) && f->kind == FUNC_KERNEL && v->faults == faults)
+        verify_paired(v);
+    if (verify_is_for_gpu(v->m) && f->kind == FUNC_KERNEL && v->faults == faults)
+        verify_schedule(v);
 }

@@ -5,6 +5,10 @@
  * verify_ops.c the types of operands and results: rules by name, and a function for each RULE_OWN op
  * verify_mem.c likewise for pointers, memory and tensors
  * verify_ctl.c likewise for ops with regions, and calls
+ * verify_laid.c likewise for ops of the laid-out stage
+ * verify_parts.c kernels of that stage: layouts that agree, partitions, channels
+ * verify_pairs.c their schedules, for a GPU: enters and exits, resources; verify_sched.c, verify_state.c: what has
+ * completed when
  *
  * A check function reports through verify_fail and goes on where that makes sense; a rule may rely on arity, on
  * existing operands and on sound types, which are checked before it is called.
@@ -77,7 +81,7 @@ static inline bool verify_is_scalar(const verifier *v, ir_type t)
 /* a scalar or tile of numbers */
 static inline bool verify_is_num(const verifier *v, ir_type t)
 {
-    return ir_type_of(v->m, t)->kind != TK_TENSOR && ir_type_dt(v->m, t) != DT_NONE;
+    return ir_type_dt(v->m, t) != DT_NONE;
 }
 static inline bool verify_is_scalar_of(const verifier *v, ir_type t, dtype dt)
 {
@@ -89,9 +93,19 @@ bool verify_is_int(const verifier *v, ir_type t); /* scalar or tile */
 bool verify_is_int_scalar(const verifier *v, ir_type t);
 bool verify_is_bool(const verifier *v, ir_type t); /* scalar or tile */
 
-/* verify_ops.c, verify_mem.c, verify_ctl.c: false where this part has no rule for the op */
+/* verify_ops.c, verify_mem.c, verify_ctl.c, verify_laid.c: false where this part has no rule for the op */
 void verify_types(verifier *v, ir_op o);
 bool verify_memory(verifier *v, ir_op o);
 bool verify_control(verifier *v, ir_op o);
+bool verify_laid(verifier *v, ir_op o);
+str verify_partition_name(const ir_func *f, ir_op o, uint32_t i);
+
+/* verify_parts.c: v->f is a kernel of the laid-out stage without a fault so far */
+void verify_laid_kernel(verifier *v);
+void verify_paired(verifier *v);   /* verify_pairs.c */
+void verify_schedule(verifier *v); /* verify_sched.c */
+/* warps that a copy takes: whole groups of 4 where it sets its registers, since that is done by groups */
+int64_t verify_part_warps(int64_t warps, int64_t regs);
+bool verify_is_for_gpu(const ir_module *m); /* laid out, for a target that isn't a CPU */
 
 #endif

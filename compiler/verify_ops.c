@@ -562,6 +562,6 @@ void verify_types(verifier *v, ir_op o)
         check_same(v, o, rule);
     else if (own)
         own(v, o);
-    else if (!verify_memory(v, o) && !verify_control(v, o))
+    else if (!verify_memory(v, o) && !verify_control(v, o) && !verify_laid(v, o))
         bug("op '%s' has no rule in the verifier", ir_info(v->f, o)->name);
 }

@@ -16,13 +16,36 @@ typedef struct evaluator {
     arena scratch;
 } evaluator;
 
-static void evaluator_init(evaluator *e, fe_unit *u, const ast_fn *fn)
+typedef void evaluator_fn(evaluator *e, fe_unit *u, const ast_fn *fn, void *ctx);
+
+typedef struct evaluator_job {
+    evaluator e;
+    fe_unit *u;
+    const ast_fn *fn;
+    evaluator_fn *run;
+    void *ctx;
+} evaluator_job;
+
+static void evaluator_run(void *ctx)
 {
-    arena_init(&e->scratch, 0);
-    e->scratch.oom = u->a->oom;
-    lower_init(&e->l, u, u->a, &e->scratch, ir_module_new(u->a));
-    fx_open(&e->l, &e->f, FUNC_HOST, fn->name, fn, fn->at);
+    evaluator_job *j = ctx;
+    evaluator *e = &j->e;
+    e->scratch.oom = j->u->a->oom;
+    lower_init(&e->l, j->u, j->u->a, &e->scratch, ir_module_new(j->u->a));
+    fx_open(&e->l, &e->f, FUNC_HOST, j->fn->name, j->fn, j->fn->at);
     e->f.host = true;
+    j->run(e, j->u, j->fn, j->ctx);
+}
+
+/* run(.., ctx) with an evaluator, whose scratch memory goes also where the unit's memory ends */
+static void evaluator_with(fe_unit *u, const ast_fn *fn, evaluator_fn *run, void *ctx)
+{
+    evaluator_job j = {.u = u, .fn = fn, .run = run, .ctx = ctx};
+    arena_init(&j.e.scratch, 0);
+    bool done = arena_try(u->a, evaluator_run, &j);
+    arena_fini(&j.e.scratch);
+    if (!done)
+        arena_raise(u->a);
 }
 
 static fe_value to_value(lower *l, fv v)
@@ -256,10 +279,8 @@ static void describe_generics(fe_unit *u, const ast_fn *f, fe_kernel *k)
     k->generics = list;
 }
 
-static fe_kernel describe(fe_unit *u, const ast_fn *f)
+static void describe(evaluator *e, fe_unit *u, const ast_fn *f, void *out)
 {
-    evaluator e;
-    evaluator_init(&e, u, f);
     fe_kernel k = {.name = f->name, .at = f->name_at};
     describe_generics(u, f, &k);
     VEC(fe_param) params = {0};
@@ -267,27 +288,26 @@ static fe_kernel describe(fe_unit *u, const ast_fn *f)
     for (const ast_param *p = f->params; p; p = p->next, arg++) {
         k.has_extra |= p->star;
         if (!p->star)
-            vec_push(u->a, &params, describe_param(u, f, p, arg, &e));
+            vec_push(u->a, &params, describe_param(u, f, p, arg, e));
     }
     for (uint32_t i = 0; i < f->tuned.n; i++) {
         fe_param p = {
             .name = f->tuned.at[i].name, .kind = FE_P_CONST, .type_text = S("const"), .from_tune = true, .arg = -1};
-        p.dflt = evaluate(&e, tune_default(f, p.name));
+        p.dflt = evaluate(e, tune_default(f, p.name));
         vec_push(u->a, &params, p);
     }
     VEC(fe_tune) tunes = {0};
     for (const ast_decorator *d = f->decorators; d; d = d->next) {
         k.cooperative |= str_eq(d->name, S("cooperative"));
         if (str_eq(d->name, S("tune")))
-            vec_push(u->a, &tunes, describe_tune(u, d, &e));
+            vec_push(u->a, &tunes, describe_tune(u, d, e));
     }
     k.params = params.at;
     k.nparams = params.n;
     k.tunes = tunes.at;
     k.ntunes = tunes.n;
     k.has_grid = f->grid || spreads_tiles(f->body);
-    arena_fini(&e.scratch);
-    return k;
+    *(fe_kernel *)out = k;
 }
 
 fe_unit *fe_load(arena *a, diags *d, str path, str text, const fe_options *opt)
@@ -302,8 +322,10 @@ fe_unit *fe_load(arena *a, diags *d, str path, str text, const fe_options *opt)
         return NULL;
     for (const ast_fn *f = u->ast->fns; f; f = f->next)
         if (f->is_kernel) {
+            fe_kernel k;
+            evaluator_with(u, f, describe, &k);
             vec_push(a, &u->decls, f);
-            vec_push(a, &u->kernels, describe(u, f));
+            vec_push(a, &u->kernels, k);
         }
     return d->errors > errors ? NULL : u;
 }
@@ -325,33 +347,43 @@ const fe_kernel *fe_kernel_find(const fe_unit *u, str name)
     return i < 0 ? NULL : &u->kernels.at[i];
 }
 
-const fe_kernel *fe_kernel_under(fe_unit *u, str name, const fe_choice *c)
+typedef struct under_job {
+    const fe_kernel *plain;
+    const fe_choice *c;
+    const fe_kernel *out; /* NULL: the choice is at fault */
+} under_job;
+
+static void describe_under(evaluator *e, fe_unit *u, const ast_fn *f, void *ctx)
 {
-    int i = kernel_index(u, name);
-    if (i < 0 || !u->kernels.at[i].has_extra)
-        return i < 0 ? NULL : &u->kernels.at[i];
-    const ast_fn *f = u->decls.at[i];
-    evaluator e;
-    evaluator_init(&e, u, f);
-    kernel_cx k = {.u = u, .k = f, .choice = c};
-    bool ok = bind_choice(&e.l, &k, e.f.env) && find_extras(&e.l, &k, e.f.env);
+    under_job *job = ctx;
+    kernel_cx k = {.u = u, .k = f, .choice = job->c};
+    bool ok = bind_choice(&e->l, &k, e->f.env) && find_extras(&e->l, &k, e->f.env);
     fe_kernel *r = ARENA_NEW(u->a, fe_kernel);
-    *r = u->kernels.at[i];
+    *r = *job->plain;
     fe_param *params = ARENA_ARRAY(u->a, fe_param, r->nparams + k.extras.n + 1);
     uint32_t n = 0;
     for (uint32_t j = 0; j < r->nparams && !r->params[j].from_tune; j++)
         params[n++] = r->params[j];
     uint32_t header = n;
     for (uint32_t j = 0; ok && j < k.extras.n; j++) {
-        params[n] = describe_param(u, k.extras.at[j].fn, k.extras.at[j].p, (int)(f->nparams + j), &e);
+        params[n] = describe_param(u, k.extras.at[j].fn, k.extras.at[j].p, (int)(f->nparams + j), e);
         params[n++].extra = true;
     }
     for (uint32_t j = header; j < r->nparams; j++)
         params[n++] = r->params[j];
     r->params = params;
     r->nparams = n;
-    arena_fini(&e.scratch);
-    return ok ? r : NULL;
+    job->out = ok ? r : NULL;
+}
+
+const fe_kernel *fe_kernel_under(fe_unit *u, str name, const fe_choice *c)
+{
+    int i = kernel_index(u, name);
+    if (i < 0 || !u->kernels.at[i].has_extra)
+        return i < 0 ? NULL : &u->kernels.at[i];
+    under_job job = {.plain = &u->kernels.at[i], .c = c};
+    evaluator_with(u, u->decls.at[i], describe_under, &job);
+    return job.out;
 }
 
 /* a binding that names nothing of the kernel */

@@ -1,14 +1,15 @@
 /* ast.h: the syntax tree of `.tile` files: what the parser makes, names.c resolves, and lowering walks.
  *
- * Nodes live in the unit's arena, are linked by `next` where they stand in lists, and carry spans (byte offsets into their
- * file). The parser looks nothing up; names.c then gives every EX_NAME its meaning (`ref`), and every function its slots:
- * one number for each variable, parameter, generic and named dimension in it. A node that could not be parsed is EX_ERROR, and
- * its diagnostic has been given.
+ * Nodes live in the unit's arena, are linked by `next` where they stand in lists, and carry spans (byte offsets into
+ * their file). The parser looks nothing up; names.c then gives every EX_NAME its meaning (`ref`), and every function
+ * its slots: one number for each variable, parameter, generic and named dimension in it. A node that could not be
+ * parsed is EX_ERROR, and its diagnostic has been given.
  *
- *   slots of a function, in order: generics, parameters, consts of @tune, dimensions named by tensor parameters, variables
+ *   slots of a function, in order: generics, parameters, consts of @tune, dimensions that tensor parameters name,
+ *                                  variables
  *
- * Not in the tree: operators of augmented assignment (`x += y` is ST_ASSIGN with `op`), comparison chains and assignment
- * inside expressions (both are diagnosed by the parser), parentheses.
+ * Not in the tree: operators of augmented assignment (`x += y` is ST_ASSIGN with `op`), comparison chains and
+ * assignment inside expressions (both are diagnosed by the parser), parentheses.
  */
 #ifndef TILE_FRONTEND_AST_H
 #define TILE_FRONTEND_AST_H
@@ -224,7 +225,8 @@ struct ast_unit {
     ast_const *std_consts;
 };
 
-/* load.c: parses a file, what it imports, and what it uses of kernels/std; resolves names. Never NULL; look at d->errors. */
+/* load.c: parses a file, what it imports, and what it uses of kernels/std; resolves names. Never NULL; look at
+ * d->errors. */
 ast_unit *ast_load(arena *a, diags *d, str path, str text, const str *import_dirs, uint32_t nimport_dirs);
 /* parse.c: one file's declarations, appended to the lists */
 typedef struct ast_file {

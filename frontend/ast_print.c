@@ -28,21 +28,6 @@ static void print_args(const ast_arg *first, strbuf *o)
     }
 }
 
-static void print_str(str s, strbuf *o)
-{
-    sb_putc(o, '"');
-    for (size_t i = 0; i < s.n; i++) {
-        unsigned char c = (unsigned char)s.p[i];
-        if (c == '"' || c == '\\')
-            sb_putf(o, "\\%c", c);
-        else if (c < 32 || c == 127)
-            sb_putf(o, "\\x%02x", c);
-        else
-            sb_putc(o, (char)c);
-    }
-    sb_putc(o, '"');
-}
-
 static void print_two(const ast_expr *e, const char *op, strbuf *o)
 {
     sb_putc(o, '(');
@@ -73,7 +58,7 @@ static void print_expr(const ast_expr *e, strbuf *o)
     switch (e->kind) {
     case EX_ERROR: sb_puts(o, "<error>"); return;
     case EX_NUM: print_number(e, o); return;
-    case EX_STR: print_str(e->s, o); return;
+    case EX_STR: sb_put_quoted(o, e->s, "\\x"); return;
     case EX_NONE: sb_puts(o, "None"); return;
     case EX_NAME: sb_put(o, e->s); return;
     case EX_TUPLE:

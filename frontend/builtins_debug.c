@@ -101,6 +101,7 @@ fv b_device_assert(lower *l, bargs *g)
     if (!arg_mask(l, g, 2, rank, shape, &in[1]))
         return fv_poison();
     ir_attr_pair attr = {KEY_text, ir_attr_str(l->m, text)};
-    ir_emit(B(l), &(ir_desc){.code = IR_OP_assert, .in = in, .nin = in[1].id ? 2 : 1, .attrs = &attr, .nattr = 1}, NULL);
+    ir_emit(B(l), &(ir_desc){.code = IR_OP_assert, .in = in, .nin = in[1].id ? 2 : 1, .attrs = &attr, .nattr = 1},
+            NULL);
     return fv_none();
 }

@@ -89,9 +89,11 @@ static fv extreme(lower *l, bargs *g, ir_code code)
 {
     bool nan = false;
     fv how = g->v[2];
-    if (how.kind == FV_STR) /* Triton's PropagateNan.ALL / NONE as words */
+    if (how.kind == FV_STR) { /* Triton's PropagateNan.ALL / NONE as words */
         nan = str_eq(how.s, S("all"));
-    else if (!arg_bool(l, g, 2, &nan))
+        if (!nan && !str_eq(how.s, S("none")))
+            return low_error(l, D_ARG_WORD, g->where[2], g->name, STR_ARG(how.s), "NaN rule ('all', 'none')");
+    } else if (!arg_bool(l, g, 2, &nan))
         return fv_poison();
     return pick(l, g, code, g->v[0], g->v[1], nan);
 }

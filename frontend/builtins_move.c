@@ -145,8 +145,10 @@ static fv joined(lower *l, bargs *g)
         if (x.kind == FV_POISON || y.kind == FV_POISON || !low_promote(l, &x, &y, g->at, g->name))
             return fv_poison();
         int64_t one = 1;
-        x = low_broadcast(l, x, low_rank(l, x) ? low_rank(l, x) : 1, low_rank(l, x) ? low_info(l, x)->shape : &one, g->at);
-        y = low_broadcast(l, y, low_rank(l, y) ? low_rank(l, y) : 1, low_rank(l, y) ? low_info(l, y)->shape : &one, g->at);
+        x = low_broadcast(l, x, low_rank(l, x) ? low_rank(l, x) : 1, low_rank(l, x) ? low_info(l, x)->shape : &one,
+                          g->at);
+        y = low_broadcast(l, y, low_rank(l, y) ? low_rank(l, y) : 1, low_rank(l, y) ? low_info(l, y)->shape : &one,
+                          g->at);
     } else if (!same_elem(l, g, &x, &y)) {
         return fv_poison();
     }
@@ -224,5 +226,6 @@ fv b_flip(lower *l, bargs *g)
     ir_val up = ir_emit1a(B(l), IR_OP_arange, t, NULL, 0, KEY_start, ir_attr_int(l->m, 0));
     ir_val down = ir_bin(B(l), IR_OP_sub, ir_const_i(B(l), t, shape[axis] - 1), up);
     ir_val at = ir_broadcast(B(l), ir_reshape(B(l), down, rank, line), rank, shape);
-    return fv_rt(ir_emit1a(B(l), IR_OP_gather, low_vtype(l, x), (ir_val[]){x.v, at}, 2, KEY_axis, ir_attr_int(l->m, axis)));
+    return fv_rt(
+        ir_emit1a(B(l), IR_OP_gather, low_vtype(l, x), (ir_val[]){x.v, at}, 2, KEY_axis, ir_attr_int(l->m, axis)));
 }

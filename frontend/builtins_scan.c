@@ -145,7 +145,9 @@ static void emit_sort(lower *l, const fv *xs, uint32_t n, int axis, bool descend
         in[i] = xs[i].v;
         types[i] = ir_type_with_shape(l->m, low_vtype(l, xs[i]), rank, shape);
     }
-    ir_emit(B(l), &(ir_desc){.code = IR_OP_sort, .in = in, .nin = n, .types = types, .nout = n, .attrs = attrs, .nattr = na}, res);
+    ir_emit(B(l),
+            &(ir_desc){.code = IR_OP_sort, .in = in, .nin = n, .types = types, .nout = n, .attrs = attrs, .nattr = na},
+            res);
     for (uint32_t i = 0; i < n; i++)
         out[i] = fv_rt(res[i]);
 }
@@ -165,7 +167,8 @@ fv b_sort(lower *l, bargs *g)
     uint32_t n = bi_tiles(l, g, 0, xs);
     int axis;
     bool descending;
-    if (!n || !orderable(l, g, xs[0]) || !axis_or_last(l, g, 1, low_rank(l, xs[0]), &axis) || !arg_bool(l, g, 2, &descending))
+    if (!n || !orderable(l, g, xs[0]) || !axis_or_last(l, g, 1, low_rank(l, xs[0]), &axis) ||
+        !arg_bool(l, g, 2, &descending))
         return fv_poison();
     emit_sort(l, xs, n, axis, descending, low_info(l, xs[0])->shape[axis], out);
     return g->v[0].kind == FV_SEQ ? fv_seq_dup(l->a, out, n, false) : out[0];
@@ -277,15 +280,17 @@ fv b_map_elementwise(lower *l, bargs *g)
         in[i] = fv_rt(ir_region_param(f->f, r, ir_type_elem(l->m, low_vtype(l, xs[i]))));
     }
     ir_push(&f->b, r);
-    bool was = f->pure, ok = true;
+    bool was = f->pure, ok, said;
     f->pure = true;
     fv v = low_apply(l, g->v[0], in, n, g->where[0]);
     f->pure = was;
     const fv *el = v.kind == FV_SEQ ? v.seq.at : &v;
     uint32_t m = v.kind == FV_SEQ ? v.seq.n : 1;
-    ok = !fv_has_poison(v) && m >= 1 && m <= MAX_ITEMS;
+    said = fv_has_poison(v);
+    ok = !said && m >= 1 && m <= MAX_ITEMS;
     for (uint32_t i = 0; ok && i < m; i++) {
         fv o = low_runtime(l, el[i], g->where[0]);
+        said = o.kind == FV_POISON;
         ok = o.kind != FV_POISON && !low_rank(l, o);
         y[i] = o.v;
         if (ok)
@@ -294,8 +299,13 @@ fv b_map_elementwise(lower *l, bargs *g)
     ir_yield(&f->b, y, ok ? m : 0);
     ir_pop(&f->b);
     if (!ok)
-        return fv_has_poison(v) ? fv_poison() : low_error(l, D_ARG_TYPE, g->where[0], g->name, "a function that returns scalars", STR_ARG(low_say(l, v)));
-    ir_emit(&f->b, &(ir_desc){.code = IR_OP_map, .in = vals, .nin = n, .types = types, .nout = m, .regions = &r, .nregions = 1}, res);
+        return said ? fv_poison()
+                    : low_error(l, D_ARG_TYPE, g->where[0], g->name, "a function that returns scalars",
+                                STR_ARG(low_say(l, v)));
+    ir_emit(
+        &f->b,
+        &(ir_desc){.code = IR_OP_map, .in = vals, .nin = n, .types = types, .nout = m, .regions = &r, .nregions = 1},
+        res);
     for (uint32_t i = 0; i < m; i++)
         outs[i] = fv_rt(res[i]);
     return v.kind == FV_SEQ ? fv_seq_dup(l->a, outs, m, false) : outs[0];

@@ -1,7 +1,7 @@
 /* load.c: a file, what it imports, and kernels/std, as one unit.
  *
- * An import is looked for beside the importing file, then in the -I folders. Files are told apart by their real path, so each
- * is read once however it is reached, and cycles of imports end by themselves.
+ * An import is looked for beside the importing file, then in the -I folders. Files are told apart by their real
+ * path, so each is read once however it is reached, and cycles of imports end by themselves.
  */
 #include "frontend/ast.h"
 #include "frontend/diags.h"

@@ -55,7 +55,6 @@ typedef enum status { ST_FALL, ST_MAYBE, ST_EXIT } status;
 typedef struct const_memo {
     const ast_const *c;
     fv v;
-    bool busy;
 } const_memo;
 
 /* hidden slots, after the variables of a function; each loop has two more */

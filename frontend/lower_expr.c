@@ -45,21 +45,16 @@ void low_read_fault(lower *l, uint32_t slot, span at)
     f->env[slot] = fv_poison();
 }
 
-static fv file_const(lower *l, const ast_const *c, span at)
+/* no constant is made of itself: names_body.c saw to that */
+static fv file_const(lower *l, const ast_const *c)
 {
     for (uint32_t i = 0; i < l->consts.n; i++)
-        if (l->consts.at[i].c == c) {
-            if (l->consts.at[i].busy)
-                return low_error(l, D_CONST_CYCLE, at, STR_ARG(c->name));
+        if (l->consts.at[i].c == c)
             return l->consts.at[i].v;
-        }
-    uint32_t i = l->consts.n;
-    vec_push(l->a, &l->consts, ((const_memo){.c = c, .busy = true}));
     fv v = low_expr(l, c->value);
     if (fv_is_runtime(v) || v.kind == FV_METHOD)
         v = low_error(l, D_CONST_RUNTIME, c->value->at, STR_ARG(c->name), STR_ARG(low_say(l, v)));
-    l->consts.at[i].v = v;
-    l->consts.at[i].busy = false;
+    vec_push(l->a, &l->consts, ((const_memo){c, v}));
     return v;
 }
 
@@ -68,19 +63,14 @@ static fv name(lower *l, const ast_expr *e)
     switch (e->ref.kind) {
     case REF_NONE: return fv_poison();
     case REF_SLOT: {
-        if (e->ref.slot >= l->fx->hidden)
-            return low_error(l, D_NOT_CONST, e->at, STR_ARG(e->s));
         fv v = l->fx->env[e->ref.slot];
         if (v.kind != FV_UNBOUND)
             return v;
         low_read_fault(l, e->ref.slot, e->at);
         return fv_poison();
     }
-    case REF_FN:
-        if (e->ref.fn->is_kernel)
-            return low_error(l, D_CALLS_KERNEL, e->at, STR_ARG(e->s));
-        return (fv){.kind = FV_FN, .fn = e->ref.fn};
-    case REF_CONST: return file_const(l, e->ref.konst, e->at);
+    case REF_FN: return (fv){.kind = FV_FN, .fn = e->ref.fn};
+    case REF_CONST: return file_const(l, e->ref.konst);
     case REF_BUILTIN: return (fv){.kind = FV_BUILTIN, .builtin = e->ref.builtin};
     case REF_DTYPE: return fv_type(ir_type_num(l->m, e->ref.dt));
     }
@@ -300,8 +290,8 @@ static fv expr(lower *l, const ast_expr *e)
         fv x = low_expr(l, e->a);
         return x.kind == FV_POISON ? x : low_index(l, x, e);
     }
-    case EX_SLICE:
-    case EX_CONFIG: return low_error(l, D_SLICE_PLACE, e->at);
+    case EX_SLICE: /* only in a subscript, by grammar */
+    case EX_CONFIG: break; /* only in @tune, by names_body.c */
     case EX_STAR: return star(l, e);
     }
     return fv_poison();

@@ -35,7 +35,9 @@ static ir_type plain_type(lower *l, const ast_fn *k, const ast_type *t, const fv
         return (ir_type){0};
     }
     dtype d = elem_dtype(l, k, t->name, env);
-    return d == DT_NONE ? (ir_type){0} : ir_type_num(l->m, d);
+    if (d == DT_NONE)
+        return (ir_type){0};
+    return ir_type_num(l->m, d);
 }
 
 static int param_flags(const ast_type *t)
@@ -382,7 +384,7 @@ static ir_val copy_value(kernel_cx *k, ir_val v, uint32_t depth)
     }
     od = ir_o(f, o);
     for (uint32_t i = 0; i < od->nattr; i++)
-        attrs[i] = (ir_attr_pair){(ir_key)f->pool.at[od->attrs + 2 * i], {f->pool.at[od->attrs + 2 * i + 1]}};
+        attrs[i] = ir_attr_at(f, o, i);
     ir_type t = ir_vtype(f, v);
     ir_emit(&k->host.b, &(ir_desc){.code = (ir_code)od->code, .nin = od->nin, .in = in, .nout = 1, .types = &t,
                                    .nattr = od->nattr, .attrs = attrs}, &out);

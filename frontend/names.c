@@ -1,9 +1,9 @@
 /* names.c: what names mean, declaration by declaration: globals, parameters, dimensions, types.
  *
- * Look-up goes from the inside out: slots of the function; fns and consts of the file and its imports; builtins and dtypes;
- * kernels/std. A user's fn may therefore have the name of one of std's, but not of a builtin or a type. fns and consts of std
- * are resolved when something refers to them, so an unused library costs its parse only. Recursion among fns and consts shows
- * as a reference to a declaration that is being resolved.
+ * Look-up goes from the inside out: slots of the function; fns and consts of the file and its imports; builtins and
+ * dtypes; kernels/std. A user's fn may therefore have the name of one of std's, but not of a builtin or a type. fns
+ * and consts of std are resolved when something refers to them, so an unused library costs its parse only. Recursion
+ * among fns and consts shows as a reference to a declaration that is being resolved.
  */
 #include "frontend/names.h"
 
@@ -87,7 +87,8 @@ static void declare_params(names *n)
 /* ---- decorators ---- */
 static bool is_launch_word(str s)
 {
-    return str_eq(s, S("num_warps")) || str_eq(s, S("num_stages")) || str_eq(s, S("num_ctas")) || str_eq(s, S("waves_per_eu"));
+    return str_eq(s, S("num_warps")) || str_eq(s, S("num_stages")) || str_eq(s, S("num_ctas")) ||
+           str_eq(s, S("waves_per_eu"));
 }
 
 static void tune_name(names *n, str name, span at, const ast_expr *list)
@@ -231,7 +232,8 @@ static void enter(names *n, globals *g, str name, span at, ast_fn *f, ast_const 
     if (intern_find(g->names, name) != UINT32_MAX) {
         uint32_t id = intern_find(g->names, name);
         fe_report(n->d, D_DUPLICATE, at, STR_ARG(name));
-        diag_note_add(n->d, g->fns.at[id] ? g->fns.at[id]->name_at : g->consts.at[id]->name_at, "the first one is here");
+        diag_note_add(n->d, g->fns.at[id] ? g->fns.at[id]->name_at : g->consts.at[id]->name_at,
+                      "the first one is here");
         return;
     }
     int row = builtin_find(name);

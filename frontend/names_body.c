@@ -1,7 +1,7 @@
 /* names_body.c: names in expressions and statements; which variables a block assigns; what may stand where.
  *
- * A name assigned anywhere in a function is a variable of it in all of the function. Whether it has a value where it is used
- * is for lowering to say, which follows the control flow.
+ * A name assigned anywhere in a function is a variable of it in all of the function. Whether it has a value where it
+ * is used is for lowering to say, which follows the control flow.
  */
 #include "frontend/names.h"
 
@@ -147,7 +147,8 @@ static void refer(names *n, ast_expr *e)
     int row = builtin_find(e->s);
     uint32_t user = intern_find(n->user.names, e->s);
     bool kernel = user != UINT32_MAX && n->user.fns.at[user] && n->user.fns.at[user]->is_kernel;
-    if (!(kernel && row >= 0) && refer_global(n, e, &n->user)) /* a kernel may bear a builtin's name: it is never called */
+    /* a kernel may bear a builtin's name: it is never called */
+    if (!(kernel && row >= 0) && refer_global(n, e, &n->user))
         return;
     if (row >= 0 && !(builtin_at(row)->flags & BI_STD)) {
         e->ref = (ast_ref){.kind = REF_BUILTIN, .builtin = row};

@@ -1,9 +1,10 @@
 /* parse.c: layout: turns raw tokens and line ends into NEWLINE, INDENT and DEDENT; and runs the parser over one file.
  *
- * Inside brackets line ends mean nothing. Outside, a line's end is NEWLINE, and the column of the next line's first token is
- * compared with the blocks that are open. Blank lines and comments have no say. A kernel's header may break before `grid(`.
- * A bracket that is still open when a line begins with a word that starts a declaration was forgotten: it is reported where
- * it was opened, and the layout starts afresh, so that one slip costs one diagnostic.
+ * Inside brackets line ends mean nothing. Outside, a line's end is NEWLINE, and the column of the next line's first
+ * token is compared with the blocks that are open. Blank lines and comments have no say. A kernel's header may break
+ * before `grid(`. A bracket that is still open when a line begins with a word that starts a declaration was
+ * forgotten: it is reported where it was opened, and the layout starts afresh, so that one slip costs one
+ * diagnostic.
  */
 #include "frontend/parse.h"
 #include "parser.h"

@@ -102,6 +102,8 @@ ast_stmt *stmt_assign(parse_ctx *c, ast_expr *target, ast_expr *value, bool augm
 ast_stmt *stmt_for(parse_ctx *c, ast_expr *target, ast_expr *value, ast_stmt *body, span at);
 stmt_list stmts_add(stmt_list l, ast_stmt *s);
 bool type_of_words(parse_ctx *c, word_list w, ast_type *out, span at);
+ast_type type_tensor(parse_ctx *c, word_list w, span words_at, expr_list dims, span at);
+ast_type type_pointer(parse_ctx *c, ast_type pointee, span at); /* `?` behind the pointee means the pointer */
 void param_check(parse_ctx *c, const ast_param *p, bool is_kernel);
 ast_fn *decl_fn(parse_ctx *c, bool is_kernel, str name, span name_at, generic_list g, param_list p, span at);
 

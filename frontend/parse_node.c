@@ -1,4 +1,4 @@
-/* parse_node.c: making nodes, with the checks that need no names: depth, targets, types' words, what `for` goes over. */
+/* parse_node.c: making nodes, with the checks that need no names: depth, targets, types' words, what `for` takes. */
 #include "frontend/parse.h"
 
 ast_expr *node_new(parse_ctx *c, ast_expr_kind k, span at)
@@ -22,7 +22,8 @@ static ast_expr *deeper(parse_ctx *c, ast_expr *e, const ast_expr *const *below,
     return node_new(c, EX_ERROR, e->at);
 }
 
-#define DEEPER(c, e, ...) deeper((c), (e), (const ast_expr *const[]){__VA_ARGS__}, COUNTOF(((const ast_expr *const[]){__VA_ARGS__})))
+#define DEEPER(c, e, ...)                                                                                              \
+    deeper((c), (e), (const ast_expr *const[]){__VA_ARGS__}, COUNTOF(((const ast_expr *const[]){__VA_ARGS__})))
 
 ast_expr *node_name(parse_ctx *c, str s, span at)
 {
@@ -212,7 +213,10 @@ ast_stmt *stmt_for(parse_ctx *c, ast_expr *target, ast_expr *value, ast_stmt *bo
     static const struct {
         const char *name;
         ast_loop loop;
-    } over[] = {{"range", LOOP_RANGE}, {"static_range", LOOP_STATIC}, {"persistent", LOOP_OVER_PERSISTENT}, {"stream", LOOP_OVER_STREAM}};
+    } over[] = {{"range", LOOP_RANGE},
+                {"static_range", LOOP_STATIC},
+                {"persistent", LOOP_OVER_PERSISTENT},
+                {"stream", LOOP_OVER_STREAM}};
     ast_stmt *s = stmt_new(c, check_target(c, target) ? ST_FOR : ST_ERROR, at);
     s->target = target;
     s->value = value;
@@ -270,6 +274,26 @@ bool type_of_words(parse_ctx *c, word_list w, ast_type *out, span at)
     if (out->is_static && out->scratch)
         fe_report(c->d, D_SCRATCH_STATIC, at, "static", "scratch");
     return ok;
+}
+
+ast_type type_tensor(parse_ctx *c, word_list w, span words_at, expr_list dims, span at)
+{
+    ast_type t, *elem = ARENA_NEW(c->a, ast_type);
+    type_of_words(c, w, &t, at);
+    *elem = (ast_type){.kind = TY_NAME, .name = t.name, .at = words_at};
+    t.kind = TY_TENSOR;
+    t.elem = elem;
+    t.dims = dims.first;
+    t.ndims = dims.n;
+    return t;
+}
+
+ast_type type_pointer(parse_ctx *c, ast_type pointee, span at)
+{
+    ast_type *elem = ARENA_NEW(c->a, ast_type);
+    *elem = pointee;
+    elem->optional = false;
+    return (ast_type){.kind = TY_PTR, .at = at, .elem = elem, .optional = pointee.optional};
 }
 
 void param_check(parse_ctx *c, const ast_param *p, bool is_kernel)

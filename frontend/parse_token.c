@@ -27,7 +27,10 @@ int parse_word(parse_ctx *c, str text, TILE_STYPE *v)
 
 static int digit_of(char ch)
 {
-    return ch >= '0' && ch <= '9' ? ch - '0' : ch >= 'a' && ch <= 'f' ? ch - 'a' + 10 : ch >= 'A' && ch <= 'F' ? ch - 'A' + 10 : 99;
+    return ch >= '0' && ch <= '9'   ? ch - '0'
+           : ch >= 'a' && ch <= 'f' ? ch - 'a' + 10
+           : ch >= 'A' && ch <= 'F' ? ch - 'A' + 10
+                                    : 99;
 }
 
 int parse_int(parse_ctx *c, str text, unsigned base, span at, TILE_STYPE *v)
@@ -94,7 +97,8 @@ int parse_string(parse_ctx *c, str text, span at, TILE_STYPE *v)
         if (k < sizeof plain - 1)
             z[n++] = plain[k + 1];
         else
-            fe_report(c->d, D_BAD_ESCAPE, (span){at.file, at.beg + (uint32_t)i - 1, at.beg + (uint32_t)i + 1}, e >= 32 && e < 127 ? e : '?');
+            fe_report(c->d, D_BAD_ESCAPE, (span){at.file, at.beg + (uint32_t)i - 1, at.beg + (uint32_t)i + 1},
+                      e >= 32 && e < 127 ? e : '?');
     }
     v->s = (str){z, n};
     return T_STRING;

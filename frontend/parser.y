@@ -1,7 +1,8 @@
 /* parser.y: the grammar of `.tile` files. Actions build nodes and look nothing up; names.c and lowering do.
  *
- * No conflicts, and `%expect 0` stays: a construct that needs one is redesigned. Errors resynchronise at the end of a line or
- * of a block, so several are reported a run. Depth is bounded by the lexer (brackets, blocks) and by node depth (chains).
+ * No conflicts, and `%expect 0` stays: a construct that needs one is redesigned. Errors resynchronise at the end of
+ * a line or of a block, so several are reported a run. Depth is bounded by the lexer (brackets, blocks) and by node
+ * depth (chains).
  */
 %code requires {
 #include "frontend/parse.h"
@@ -10,7 +11,7 @@
 #define YYMAXDEPTH 1500
 #define YYINITDEPTH 1500 /* never grown: leaving by longjmp loses nothing */
 #define YYLLOC_DEFAULT(cur, rhs, n)                                                                                    \
-    ((cur) = (n) ? (span){YYRHSLOC(rhs, 1).file, YYRHSLOC(rhs, 1).beg, YYRHSLOC(rhs, n).end}                            \
+    ((cur) = (n) ? (span){YYRHSLOC(rhs, 1).file, YYRHSLOC(rhs, 1).beg, YYRHSLOC(rhs, n).end}                           \
                  : (span){YYRHSLOC(rhs, 0).file, YYRHSLOC(rhs, 0).end, YYRHSLOC(rhs, 0).end})
 
 static void tile_error(span *at, parse_ctx *c, const char *text);
@@ -52,12 +53,15 @@ static void tile_error(span *at, parse_ctx *c, const char *text);
 %token <num> NUMBER "number"
 %token <op> AUGMENTED "augmented assignment"
 %token KERNEL "'kernel'" FN "'fn'" CONST "'const'" IMPORT "'import'" IF "'if'" ELIF "'elif'" ELSE "'else'" FOR "'for'"
-%token WHILE "'while'" IN "'in'" BREAK "'break'" CONTINUE "'continue'" RETURN "'return'" PASS "'pass'" AND "'and'" OR "'or'"
+%token WHILE "'while'" IN "'in'" BREAK "'break'" CONTINUE "'continue'" RETURN "'return'" PASS "'pass'"
+%token AND "'and'" OR "'or'"
 %token NOT "'not'" IS "'is'" TRUE "'True'" FALSE "'False'" NONE "'None'" GRID "'grid'"
-%token POW "'**'" FLOORDIV "'//'" SHL "'<<'" SHR "'>>'" EQ "'=='" NE "'!='" LE "'<='" GE "'>='" ARROW "'->'" WALRUS "':='"
+%token POW "'**'" FLOORDIV "'//'" SHL "'<<'" SHR "'>>'" EQ "'=='" NE "'!='" LE "'<='" GE "'>='"
+%token ARROW "'->'" WALRUS "':='"
 %token BAD "malformed token"
 
-%type <e> expr ternary or_test and_test not_test comparison bit_or bit_xor bit_and shift sum term factor power postfix atom item slice_end tuple_or_one
+%type <e> expr ternary or_test and_test not_test comparison bit_or bit_xor bit_and shift sum
+%type <e> term factor power postfix atom item slice_end tuple_or_one
 %type <es> expr_list items list_items grid dims
 %type <arg> arg
 %type <args> args arg_list config
@@ -83,7 +87,8 @@ decl: NEWLINE
         if (c->out->last_import) c->out->last_import->next = i; else c->out->imports = i;
         c->out->last_import = i; }
     | CONST NAME '=' expr NEWLINE
-      { ast_const *k = ARENA_NEW(c->a, ast_const); k->at = span_join(@1, @4); k->name = $2; k->name_at = @2; k->value = $4;
+      { ast_const *k = ARENA_NEW(c->a, ast_const);
+        k->at = span_join(@1, @4); k->name = $2; k->name_at = @2; k->value = $4;
         if (c->out->last_const) c->out->last_const->next = k; else c->out->consts = k;
         c->out->last_const = k; }
     | decorators header block
@@ -100,7 +105,8 @@ decorators: %empty { $$ = NULL; }
     ;
 decorator: '@' NAME NEWLINE { $$ = ARENA_NEW(c->a, ast_decorator); $$->at = span_join(@1, @2); $$->name = $2; }
     | '@' NAME '(' args ')' NEWLINE
-      { $$ = ARENA_NEW(c->a, ast_decorator); $$->at = span_join(@1, @5); $$->name = $2; $$->args = $4.first; $$->nargs = $4.n; }
+      { $$ = ARENA_NEW(c->a, ast_decorator);
+        $$->at = span_join(@1, @5); $$->name = $2; $$->args = $4.first; $$->nargs = $4.n; }
     ;
 
 header: KERNEL NAME generics '(' params ')' grid
@@ -117,7 +123,8 @@ generic_list: generic { $$ = (generic_list){$1, $1, 1}; }
 generic: NAME ':' '(' list_items ')'
       { $$ = ARENA_NEW(c->a, ast_generic); $$->at = @1; $$->name = $1; $$->dtypes = $4.first; $$->ndtypes = $4.n; }
     | NAME ':' NAME
-      { $$ = ARENA_NEW(c->a, ast_generic); $$->at = @1; $$->name = $1; $$->dtypes = node_name(c, $3, @3); $$->ndtypes = 1; }
+      { $$ = ARENA_NEW(c->a, ast_generic);
+        $$->at = @1; $$->name = $1; $$->dtypes = node_name(c, $3, @3); $$->ndtypes = 1; }
     ;
 
 params: %empty { $$ = (param_list){0}; } | param_list | param_list ',' ;
@@ -127,24 +134,24 @@ param_list: param { $$ = (param_list){$1, $1, 1}; }
 param: NAME { $$ = ARENA_NEW(c->a, ast_param); $$->at = @1; $$->name = $1; }
     | NAME '=' expr { $$ = ARENA_NEW(c->a, ast_param); $$->at = @1; $$->name = $1; $$->dflt = $3; }
     | NAME ':' type { $$ = ARENA_NEW(c->a, ast_param); $$->at = @1; $$->name = $1; $$->type = $3; }
-    | NAME ':' type '=' expr { $$ = ARENA_NEW(c->a, ast_param); $$->at = @1; $$->name = $1; $$->type = $3; $$->dflt = $5; }
+    | NAME ':' type '=' expr
+      { $$ = ARENA_NEW(c->a, ast_param); $$->at = @1; $$->name = $1; $$->type = $3; $$->dflt = $5; }
     | '*' NAME { $$ = ARENA_NEW(c->a, ast_param); $$->at = @2; $$->name = $2; $$->star = true; }
     ;
 
 type: CONST { $$ = (ast_type){.kind = TY_CONST, .at = @1}; }
     | CONST FN { $$ = (ast_type){.kind = TY_CONST_FN, .at = @$}; }
-    | '*' type { ast_type *t = ARENA_NEW(c->a, ast_type); *t = $2; $$ = (ast_type){.kind = TY_PTR, .at = @$, .elem = t, .optional = t->optional}; t->optional = false; }
-    | POW type { ast_type *t = ARENA_NEW(c->a, ast_type), *p = ARENA_NEW(c->a, ast_type); *t = $2;
-        *p = (ast_type){.kind = TY_PTR, .at = @$, .elem = t}; $$ = (ast_type){.kind = TY_PTR, .at = @$, .elem = p, .optional = t->optional}; t->optional = false; }
+    | '*' type { $$ = type_pointer(c, $2, @$); }
+    | POW type { $$ = type_pointer(c, type_pointer(c, $2, @$), @$); }
     | words { type_of_words(c, $1, &$$, @1); }
     | words '?' { type_of_words(c, $1, &$$, @1); $$.optional = true; $$.at = @$; }
-    | words dims { type_of_words(c, $1, &$$, @$); ast_type *t = ARENA_NEW(c->a, ast_type); t->kind = TY_NAME; t->name = $$.name; t->at = @1;
-        $$.kind = TY_TENSOR; $$.elem = t; $$.dims = $2.first; $$.ndims = $2.n; }
-    | words dims '?' { type_of_words(c, $1, &$$, @$); ast_type *t = ARENA_NEW(c->a, ast_type); t->kind = TY_NAME; t->name = $$.name; t->at = @1;
-        $$.kind = TY_TENSOR; $$.elem = t; $$.dims = $2.first; $$.ndims = $2.n; $$.optional = true; }
+    | words dims { $$ = type_tensor(c, $1, @1, $2, @$); }
+    | words dims '?' { $$ = type_tensor(c, $1, @1, $2, @$); $$.optional = true; }
     ;
 words: NAME { $$ = (word_list){.word = {$1}, .at = {@1}, .n = 1}; }
-    | words NAME { $$ = $1; if ($$.n < COUNTOF($$.word)) { $$.word[$$.n] = $2; $$.at[$$.n++] = @2; } else fe_report(c->d, D_TYPE_WORD, @2, STR_ARG($2)); }
+    | words NAME { $$ = $1;
+        if ($$.n < COUNTOF($$.word)) { $$.word[$$.n] = $2; $$.at[$$.n++] = @2; }
+        else fe_report(c->d, D_TYPE_WORD, @2, STR_ARG($2)); }
     ;
 dims: '[' expr_list ']' { $$ = $2; } ;
 
@@ -161,7 +168,9 @@ stmt: simple { $$ = $1; c->after_error = false; }
     ;
 stray: %empty { if (!c->after_error) fe_report(c->d, D_STRAY_INDENT, @$); } ;
 simple: smalls NEWLINE { $$ = $1.first; } ;
-smalls: small { $$ = stmts_add((stmt_list){0}, $1); } | smalls ';' small { $$ = stmts_add($1, $3); } | smalls ';' { $$ = $1; } ;
+smalls: small { $$ = stmts_add((stmt_list){0}, $1); }
+    | smalls ';' small { $$ = stmts_add($1, $3); }
+    | smalls ';' { $$ = $1; } ;
 small: tuple_or_one { $$ = stmt_new(c, ST_EXPR, @$); $$->value = $1; }
     | tuple_or_one '=' tuple_or_one { $$ = stmt_assign(c, $1, $3, false, FE_ADD, @$); }
     | tuple_or_one AUGMENTED tuple_or_one { $$ = stmt_assign(c, $1, $3, true, $2, @$); }
@@ -202,12 +211,15 @@ comparison: bit_or
     | comparison IS bit_or { $$ = node_compare(c, $1, $3, EX_IS, FE_EQ, false, @2); }
     | comparison IS NOT bit_or { $$ = node_compare(c, $1, $4, EX_IS, FE_EQ, true, span_join(@2, @3)); }
     ;
-cmp_op: EQ { $$ = FE_EQ; } | NE { $$ = FE_NE; } | LE { $$ = FE_LE; } | GE { $$ = FE_GE; } | '<' { $$ = FE_LT; } | '>' { $$ = FE_GT; } ;
+cmp_op: EQ { $$ = FE_EQ; } | NE { $$ = FE_NE; } | LE { $$ = FE_LE; } | GE { $$ = FE_GE; }
+    | '<' { $$ = FE_LT; } | '>' { $$ = FE_GT; } ;
 bit_or: bit_xor | bit_or '|' bit_xor { $$ = node_binary(c, FE_OR, $1, $3, @2); } ;
 bit_xor: bit_and | bit_xor '^' bit_and { $$ = node_binary(c, FE_XOR, $1, $3, @2); } ;
 bit_and: shift | bit_and '&' shift { $$ = node_binary(c, FE_AND, $1, $3, @2); } ;
-shift: sum | shift SHL sum { $$ = node_binary(c, FE_SHL, $1, $3, @2); } | shift SHR sum { $$ = node_binary(c, FE_SHR, $1, $3, @2); } ;
-sum: term | sum '+' term { $$ = node_binary(c, FE_ADD, $1, $3, @2); } | sum '-' term { $$ = node_binary(c, FE_SUB, $1, $3, @2); } ;
+shift: sum | shift SHL sum { $$ = node_binary(c, FE_SHL, $1, $3, @2); }
+    | shift SHR sum { $$ = node_binary(c, FE_SHR, $1, $3, @2); } ;
+sum: term | sum '+' term { $$ = node_binary(c, FE_ADD, $1, $3, @2); }
+    | sum '-' term { $$ = node_binary(c, FE_SUB, $1, $3, @2); } ;
 term: factor
     | term '*' factor { $$ = node_binary(c, FE_MUL, $1, $3, @2); }
     | term '/' factor { $$ = node_binary(c, FE_DIV, $1, $3, @2); }
@@ -235,7 +247,8 @@ atom: NAME { $$ = node_name(c, $1, @1); }
     | '(' ')' { $$ = node_seq(c, EX_TUPLE, (expr_list){0}, @$); }
     | '(' expr ')' { $$ = $2; $$->at = @$; }
     | '(' expr ',' ')' { $$ = node_seq(c, EX_TUPLE, (expr_list){$2, $2, 1}, @$); }
-    | '(' expr ',' list_items ')' { $2->next = $4.first; $$ = node_seq(c, EX_TUPLE, (expr_list){$2, $4.last, $4.n + 1}, @$); }
+    | '(' expr ',' list_items ')'
+      { $2->next = $4.first; $$ = node_seq(c, EX_TUPLE, (expr_list){$2, $4.last, $4.n + 1}, @$); }
     | '(' config ')' { $$ = node_new(c, EX_CONFIG, @$); $$->args = $2.first; $$->nargs = $2.n; }
     | '(' config ',' ')' { $$ = node_new(c, EX_CONFIG, @$); $$->args = $2.first; $$->nargs = $2.n; }
     | '[' ']' { $$ = node_seq(c, EX_LIST, (expr_list){0}, @$); }
@@ -251,7 +264,9 @@ arg_list: arg { $$ = args_add(c, (arg_list){0}, $1); } | arg_list ',' arg { $$ =
 arg: expr { $$ = node_arg(c, S(""), @1, $1); }
     | NAME '=' expr { $$ = node_arg(c, $1, @1, $3); }
     | '*' expr { ast_expr *e = node_new(c, EX_STAR, @$); e->a = $2; $$ = node_arg(c, S(""), @1, e); }
-    | POW expr { ast_expr *e = node_new(c, EX_STAR, @$), *i = node_new(c, EX_STAR, @$); i->a = $2; e->a = i; $$ = node_arg(c, S(""), @1, e); }
+    | POW expr
+      { ast_expr *e = node_new(c, EX_STAR, @$), *i = node_new(c, EX_STAR, @$); i->a = $2; e->a = i;
+        $$ = node_arg(c, S(""), @1, e); }
     ;
 
 items: item { $$ = (expr_list){$1, $1, 1}; } | items ',' item { $$ = list_add($1, $3); } | items ',' { $$ = $1; } ;

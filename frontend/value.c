@@ -27,7 +27,7 @@ static bool num_same(const_num a, const_num b)
 {
     if (a.kind != b.kind)
         return false;
-    return a.kind == CONST_FLOAT ? memcmp(&a.f, &b.f, sizeof a.f) == 0 : a.i == b.i;
+    return a.kind == CONST_FLOAT ? num_f64_bits(a.f) == num_f64_bits(b.f) : a.i == b.i;
 }
 
 bool fv_same(fv a, fv b)

@@ -266,27 +266,55 @@ static bool find_functions(rt_call *c, rt_instance *in, str ir_name)
     return true;
 }
 
+typedef struct guard_job {
+    pass_ctx ctx;
+    ir_func *k, *guards;
+} guard_job;
+
+static void run_guards(void *ctx)
+{
+    guard_job *j = ctx;
+    axis_guard_list list = {0};
+    j->ctx.scratch->oom = j->ctx.a->oom;
+    ir_func *f = axis_guards(&j->ctx, j->k, &list);
+    j->guards = f ? ir_func_copy(f, j->ctx.m) : NULL; /* the original lives in scratch memory */
+}
+
+/* the guards of k, a kernel of a module of m's memory */
+static bool find_guards(rt_call *c, rt_instance *in, ir_func *k)
+{
+    static const pass_options opt = {.checked = true};
+    tile_module *m = c->k->m;
+    arena scratch;
+    guard_job j = {.ctx = {.m = k->m, .a = &m->a, .scratch = &scratch, .d = &m->d, .opt = &opt}, .k = k};
+    arena_init(&scratch, 0);
+    bool done = arena_try(&m->a, run_guards, &j);
+    arena_fini(&scratch);
+    if (!done)
+        arena_raise(&m->a);
+    in->guards = j.guards;
+    return true;
+}
+
 /* what the launch needs to know of the inlined kernel: written parameters, and the guards of 32-bit indices */
 static bool analyse(rt_call *c, rt_instance *in)
 {
     static const pass_id ids[] = {PASS_inline, PASS_specialise, PASS_fold};
     tile_module *m = c->k->m;
     pass_options opt = {.checked = true};
-    axis_guard_list list = {0};
-    arena scratch;
+    if (in->m->stage == LAID) { /* passes are behind it */
+        for (uint32_t i = 0; i < in->k->params.n; i++)
+            in->written[i] = (in->k->params.at[i].flags & PARAM_WRITTEN) != 0;
+        return true;
+    }
     ir_module *copy = ir_module_new(&m->a);
-    arena_init(&scratch, 0);
     for (uint32_t i = 0; i < in->m->funcs.n; i++)
         ir_module_add(copy, ir_func_copy(in->m->funcs.at[i], copy));
     bool ok = pass_run(copy, &m->d, &opt, ids, COUNTOF(ids), NULL);
     ir_func *k = ok ? ir_module_find(copy, in->k->name) : NULL;
     for (uint32_t i = 0; k && i < k->params.n; i++)
         in->written[i] = (k->params.at[i].flags & PARAM_WRITTEN) != 0;
-    pass_ctx ctx = {.m = copy, .a = &m->a, .scratch = &scratch, .d = &m->d, .opt = &opt};
-    ir_func *guards = k ? axis_guards(&ctx, k, &list) : NULL;
-    in->guards = guards ? ir_func_copy(guards, copy) : NULL; /* the original lives in scratch memory */
-    arena_fini(&scratch);
-    return ok;
+    return ok && find_guards(c, in, k);
 }
 
 static rt_instance *lower_instance(rt_call *c)
@@ -315,6 +343,48 @@ static rt_instance *lower_instance(rt_call *c)
     return in;
 }
 
+static void find_instance(void *ctx)
+{
+    rt_call *c = ctx;
+    tile_kernel *k = c->k;
+    for (uint32_t i = 0; i < k->instances.n && !c->inst; i++)
+        if (k->instances.at[i]->nkey == c->nkey &&
+            memcmp(k->instances.at[i]->key, c->key, c->nkey * sizeof *c->key) == 0)
+            c->inst = k->instances.at[i];
+    if (!c->inst && c->ready_only)
+        rt_not_ready(c);
+    else if (!c->inst)
+        c->inst = lower_instance(c);
+    k->last = c->inst;
+}
+
+typedef struct locked_job {
+    rt_call *c;
+    void (*f)(void *c);
+} locked_job;
+
+static void run_locked(void *ctx)
+{
+    locked_job *j = ctx;
+    j->c->a.oom = j->c->k->m->a.oom;
+    j->f(j->c);
+}
+
+void rt_under_lock(rt_call *c, void (*f)(void *c))
+{
+    tile_module *m = c->k->m;
+    jmp_buf *oom = c->a.oom;
+    locked_job j = {c, f};
+    pthread_mutex_lock(&m->lock);
+    bool done = arena_try(&m->a, run_locked, &j);
+    c->a.oom = oom;
+    if (!done)
+        m->d.list.n = m->d.errors = m->d.warnings = 0;
+    pthread_mutex_unlock(&m->lock);
+    if (!done)
+        arena_raise(&c->a);
+}
+
 bool rt_bind(rt_call *c)
 {
     tile_kernel *k = c->k;
@@ -329,14 +399,6 @@ bool rt_bind(rt_call *c)
                 return false;
     if (k->fe && !make_key(c))
         return false;
-    pthread_mutex_lock(&k->m->lock);
-    for (uint32_t i = 0; i < k->instances.n && !c->inst; i++)
-        if (k->instances.at[i]->nkey == c->nkey &&
-            memcmp(k->instances.at[i]->key, c->key, c->nkey * sizeof *c->key) == 0)
-            c->inst = k->instances.at[i];
-    if (!c->inst)
-        c->inst = lower_instance(c);
-    k->last = c->inst;
-    pthread_mutex_unlock(&k->m->lock);
+    rt_under_lock(c, find_instance);
     return c->inst != NULL;
 }

@@ -42,8 +42,11 @@ bool compile_passes(ir_module *m, diags *d, const tile_backend *be, const backen
 {
     if (m->stage == LAID && str_eq(m->target, t->name))
         return true;
-    if (m->stage == LAID)
-        return user_error(d, "this IR is laid out for target '%.*s' already", m->target);
+    if (m->stage == LAID) {
+        diag_report(d, DIAG_ERROR, "request", (span){0}, "this IR is laid out for target '%.*s', not for '%.*s'",
+                    STR_ARG(m->target), STR_ARG(t->name));
+        return false;
+    }
     if (!compile_size_ok(m, d) || !pass_run(m, d, opt, be->pipeline, be->npipeline, NULL))
         return false;
     m->stage = LAID;

@@ -1,19 +1,31 @@
-/* device.c: the device table, and what is the same for every device: opening by name, closing, memory.
+/* device.c: the device table, and what is the same for every device: opening by name, closing.
  *
  * To add a device: a driver in a file of its own, and a row here.
  */
 #include "runtime/runtime.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-const rt_driver *const rt_drivers[] = {&rt_driver_cpu, &rt_driver_interp, NULL};
+const rt_driver *const rt_drivers[] = {&rt_driver_cpu, &rt_driver_interp, &rt_driver_cuda, NULL};
 
-static const rt_driver *find_driver(str name)
+/* "cpu", "cuda", "cuda:3"; NULL where there is no such device */
+static const rt_driver *find_driver(str name, int *number)
 {
+    str family = name;
+    for (size_t i = 0; i < name.n && family.n == name.n; i++)
+        family.n = name.p[i] == ':' ? i : name.n;
+    bool has_number = family.n < name.n;
+    *number = 0;
+    for (size_t i = family.n + 1; i < name.n; i++) {
+        if (name.p[i] < '0' || name.p[i] > '9' || *number > 99999)
+            return NULL;
+        *number = *number * 10 + (name.p[i] - '0');
+    }
     for (int i = 0; rt_drivers[i]; i++)
-        if (str_eq(name, str_of(rt_drivers[i]->name)))
-            return rt_drivers[i];
+        if (str_eq(family, str_of(rt_drivers[i]->name)))
+            return has_number && (!rt_drivers[i]->numbered || family.n + 1 == name.n) ? NULL : rt_drivers[i];
     return NULL;
 }
 
@@ -24,15 +36,41 @@ static void unknown_device(const char *name, tile_error *err)
     arena_init(&a, 0);
     sb_init(&b, &a);
     for (int i = 0; rt_drivers[i]; i++)
-        sb_putf(&b, "%s'%s'", i ? ", " : "", rt_drivers[i]->name);
+        sb_putf(&b, "%s'%s%s'", i ? ", " : "", rt_drivers[i]->name, rt_drivers[i]->numbered ? ":N" : "");
     rt_fail(err, TILE_E_MISSING, "unknown device '%s', expected one of %.*s", name ? name : "", STR_ARG(sb_str(&b)));
     arena_fini(&a);
 }
 
+static void free_device(tile_device *d)
+{
+    pthread_mutex_destroy(&d->lock);
+    arena_fini(&d->a);
+    free(d);
+}
+
+typedef struct open_job {
+    tile_device *d;
+    str why;
+    bool ok;
+} open_job;
+
+static void run_open(void *ctx)
+{
+    open_job *j = ctx;
+    tile_device *d = j->d;
+    const rt_driver *drv = d->driver;
+    if (drv->target)
+        d->backend = backend_find(str_of(drv->target), &d->target, &d->a);
+    if (drv->target && !d->backend)
+        j->why = S("this build has no code generator for it");
+    else
+        j->ok = drv->open(d, &d->a, &j->why);
+}
+
 tile_device *tile_device_open(const char *name, tile_error *err)
 {
-    const rt_driver *drv = find_driver(str_of(name));
-    str why = {0};
+    int number;
+    const rt_driver *drv = find_driver(str_of(name), &number);
     rt_clear(err);
     if (!drv) {
         unknown_device(name, err);
@@ -44,18 +82,21 @@ tile_device *tile_device_open(const char *name, tile_error *err)
         return NULL;
     }
     d->driver = drv;
+    d->number = number;
+    d->own.dev = d;
+    snprintf(d->name, sizeof d->name, drv->numbered ? "%s:%d" : "%s", drv->name, number);
     arena_init(&d->a, 0);
     pthread_mutex_init(&d->lock, NULL);
-    if (drv->target)
-        d->backend = backend_find(str_of(drv->target), &d->target, &d->a);
-    if (drv->target && !d->backend)
-        why = S("this build has no code generator for it");
-    else if (drv->open(d, &d->a, &why))
+    open_job j = {.d = d};
+    if (!arena_try(&d->a, run_open, &j)) {
+        j.ok = false;
+        j.why = S("out of memory");
+    }
+    if (j.ok)
         return d;
-    rt_fail(err, TILE_E_DEVICE, "cannot open device '%s': %.*s", name, STR_ARG(why));
-    pthread_mutex_destroy(&d->lock);
-    arena_fini(&d->a);
-    free(d);
+    rt_fail(err, str_eq(j.why, S("out of memory")) ? TILE_E_MEMORY : TILE_E_DEVICE, "cannot open device '%s': %.*s",
+            d->name, STR_ARG(j.why));
+    free_device(d);
     return NULL;
 }
 
@@ -63,11 +104,13 @@ void tile_device_close(tile_device *d)
 {
     if (!d)
         return;
+    pthread_mutex_lock(&d->lock);
+    rt_stream_fini(&d->own);
+    for (uint32_t i = 0; i < d->retired.n; i++)
+        rt_free(d, d->retired.at[i]);
+    pthread_mutex_unlock(&d->lock);
     d->driver->close(d);
-    free(d->scratch);
-    pthread_mutex_destroy(&d->lock);
-    arena_fini(&d->a);
-    free(d);
+    free_device(d);
 }
 
 void tile_device_on_print(tile_device *d, tile_print_fn *fn, void *ctx)
@@ -79,41 +122,6 @@ void tile_device_on_print(tile_device *d, tile_print_fn *fn, void *ctx)
 }
 
 /* ---- memory: every device so far works on the host's ---- */
-
-void *tile_alloc(tile_device *d, int64_t bytes, tile_error *err)
-{
-    void *p = NULL;
-    (void)d;
-    rt_clear(err);
-    if (bytes < 0 || bytes >= (int64_t)1 << 46 || posix_memalign(&p, 64, bytes ? (size_t)bytes : 64) != 0) {
-        rt_fail(err, TILE_E_MEMORY, "no memory for %lld bytes", (long long)bytes);
-        return NULL;
-    }
-    return p;
-}
-
-void tile_free(tile_device *d, void *p)
-{
-    (void)d;
-    free(p);
-}
-
-int tile_write(tile_device *d, void *to, const void *from_host, int64_t bytes, tile_error *err)
-{
-    rt_clear(err);
-    if (bytes < 0)
-        return rt_fail(err, TILE_E_ARGUMENT, "cannot copy %lld bytes", (long long)bytes);
-    pthread_mutex_lock(&d->lock);
-    if (bytes)
-        memcpy(to, from_host, (size_t)bytes);
-    pthread_mutex_unlock(&d->lock);
-    return TILE_OK;
-}
-
-int tile_read(tile_device *d, void *to_host, const void *from, int64_t bytes, tile_error *err)
-{
-    return tile_write(d, to_host, from, bytes, err);
-}
 
 int64_t tile_dtype_bytes(tile_dtype type)
 {

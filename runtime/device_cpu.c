@@ -55,8 +55,9 @@ static void cpu_close(tile_device *d)
     free(s);
 }
 
-static int64_t cpu_resident(const tile_device *d, const ir_func *k)
+static int64_t cpu_resident(const tile_device *d, const ir_func *k, const rt_code *code)
 {
+    (void)code;
     const cpu_state *s = d->state;
     return k->cooperative ? s->nthreads : INT32_MAX;
 }

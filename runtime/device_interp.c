@@ -15,8 +15,9 @@ static void interp_close(tile_device *d)
     (void)d;
 }
 
-static int64_t interp_resident(const tile_device *d, const ir_func *k)
+static int64_t interp_resident(const tile_device *d, const ir_func *k, const rt_code *code)
 {
+    (void)code;
     (void)d;
     return k->cooperative ? 64 : INT32_MAX;
 }

@@ -34,3 +34,8 @@ int rt_fail_diags(tile_error *err, tile_code code, diags *d, arena *a)
     d->list.n = d->errors = d->warnings = 0; /* the next failure tells of itself alone */
     return rt_fail(err, code, "%.*s", STR_ARG(sb_str(&b)));
 }
+
+int rt_fail_memory(tile_error *err, const char *what, str name)
+{
+    return rt_fail(err, TILE_E_MEMORY, "%s '%.*s': out of memory", what, STR_ARG(name));
+}

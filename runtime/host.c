@@ -40,10 +40,13 @@ static void host_print(abi_host *abi, const char *text, const int64_t pid[3], in
 static void host_fault(abi_host *abi, const char *text, const char *file, int line, const int64_t pid[3])
 {
     rt_host *h = (rt_host *)(void *)abi;
+    char place[300] = "";
+    if (line > 0) /* IR written by hand has no lines */
+        snprintf(place, sizeof place, "%s:%d: ", file ? file : "?", line);
     pthread_mutex_lock(&h->lock);
     if (!h->fault[0])
-        snprintf(h->fault, sizeof h->fault, "%s:%d: %s (program %lld, %lld, %lld)", file ? file : "?", line, text,
-                 (long long)pid[0], (long long)pid[1], (long long)pid[2]);
+        snprintf(h->fault, sizeof h->fault, "%s%s (program %lld, %lld, %lld)", place, text, (long long)pid[0],
+                 (long long)pid[1], (long long)pid[2]);
     abi->stopped = 1;
     pthread_mutex_unlock(&h->lock);
 }

@@ -1,13 +1,10 @@
 /* launch.c: one launch, from top to bottom: bind, pack, pick a binary, scratch memory, run.
  *
  * Until the device's lock is taken a launch touches nothing shared but the module's tables, under their own lock.
- * Scratch parameters are carved from one block of the device, grown to the largest launch so far, in the order of the
+ * Scratch parameters are carved from one block of the stream, grown to the largest launch so far, in the order of the
  * header, each aligned to 64 bytes; `scratch zero` ones are cleared before each launch.
  */
 #include "runtime/runtime.h"
-
-#include <stdlib.h>
-#include <string.h>
 
 typedef struct scratch_part {
     uint64_t *slot;
@@ -47,24 +44,44 @@ static bool place_scratch(rt_call *c, scratch_part *parts, uint32_t *nparts, int
     return true;
 }
 
-/* under the device's lock */
+static int64_t align_up(int64_t n)
+{
+    return n > INT64_MAX - 4096 ? n : (n + 4095) / 4096 * 4096;
+}
+
+/* under the device's lock: at least `total` bytes of scratch memory for the stream */
+static bool reserve_scratch(rt_call *c, int64_t total)
+{
+    tile_device *d = c->k->m->dev;
+    tile_stream *s = c->stream;
+    if (total <= s->scratch_bytes)
+        return true;
+    if (c->ready_only)
+        return rt_not_ready(c);
+    void *p = rt_alloc(d, align_up(total), c->err);
+    if (!p)
+        return false;
+    if (s->scratch && s->pinned)
+        vec_push(&d->a, &d->retired, s->scratch);
+    else if (s->scratch)
+        rt_free(d, s->scratch);
+    s->scratch = p;
+    s->scratch_bytes = align_up(total);
+    s->pinned = false;
+    return true;
+}
+
 static bool take_scratch(rt_call *c, const scratch_part *parts, uint32_t n, int64_t total)
 {
     tile_device *d = c->k->m->dev;
-    if (total > d->scratch_bytes) {
-        void *p = NULL;
-        if (posix_memalign(&p, 64, (size_t)total) != 0) {
-            rt_fail(c->err, TILE_E_MEMORY, "no memory for %lld bytes of scratch", (long long)total);
-            return false;
-        }
-        free(d->scratch);
-        d->scratch = p;
-        d->scratch_bytes = total;
-    }
+    tile_stream *s = c->stream;
+    if (!reserve_scratch(c, total))
+        return false;
     for (uint32_t i = 0; i < n; i++) {
-        *parts[i].slot = (uint64_t)(uintptr_t)d->scratch + (uint64_t)parts[i].at;
-        if (parts[i].zero && parts[i].bytes)
-            memset((char *)d->scratch + parts[i].at, 0, (size_t)parts[i].bytes);
+        *parts[i].slot = (uint64_t)(uintptr_t)s->scratch + (uint64_t)parts[i].at;
+        if (parts[i].zero && parts[i].bytes &&
+            !rt_fill(d, s, (char *)s->scratch + parts[i].at, 0, parts[i].bytes, c->err))
+            return false;
     }
     return true;
 }
@@ -90,46 +107,128 @@ static const interp_range *find_bounds(rt_call *c, const scratch_part *parts, ui
     return list;
 }
 
-static bool run(rt_call *c)
+static bool start(rt_call *c, const scratch_part *parts, uint32_t nparts)
 {
     tile_device *d = c->k->m->dev;
-    scratch_part *parts = ARENA_ARRAY(&c->a, scratch_part, (size_t)c->inst->k->params.n + 1);
-    uint32_t nparts = 0;
-    int64_t total = 0;
     rt_host host;
     str why = {0};
-    rt_start st = {.f = c->inst->k, .code = &c->var->code, .args = c->slots, .programs = c->programs};
-    if (!place_scratch(c, parts, &nparts, &total))
-        return false;
-    pthread_mutex_lock(&d->lock);
-    rt_host_init(&host, d);
-    bool ok = take_scratch(c, parts, nparts, total);
-    if (ok) {
+    rt_start st = {.f = c->inst->k,
+                   .code = &c->var->code,
+                   .args = c->slots,
+                   .programs = c->programs,
+                   .stream = c->stream,
+                   .err = c->err};
+    if (!d->driver->build)
         st.bounds = find_bounds(c, parts, nparts, &st.nbounds);
-        bool ran = d->driver->launch(d, &c->a, &st, &host, &why);
-        if (host.fault[0] || !ran) {
-            rt_fail(c->err, TILE_E_FAULT, "kernel '%.*s' faulted: %.*s", STR_ARG(c->k->name),
-                    STR_ARG(host.fault[0] ? str_of(host.fault) : why));
-            ok = false;
-        }
+    rt_host_init(&host, d);
+    bool ok = d->driver->launch(d, &c->a, &st, &host, &why);
+    if (host.fault[0] || (!ok && why.n)) {
+        rt_fail(c->err, TILE_E_FAULT, "kernel '%.*s' faulted: %.*s", STR_ARG(c->k->name),
+                STR_ARG(host.fault[0] ? str_of(host.fault) : why));
+        ok = false;
     }
     rt_host_fini(&host);
-    pthread_mutex_unlock(&d->lock);
     return ok;
+}
+
+typedef struct run_job {
+    rt_call *c;
+    scratch_part *parts;
+    uint32_t nparts;
+    int64_t total;
+    bool launch, ok;
+} run_job;
+
+static void run_locked(void *ctx)
+{
+    run_job *j = ctx;
+    rt_call *c = j->c;
+    tile_device *d = c->k->m->dev;
+    tile_graph *g = c->stream->capture;
+    d->a.oom = c->a.oom;
+    if (g)
+        g->a.oom = c->a.oom;
+    j->ok = j->launch && !(g && !d->driver->queue)
+                ? take_scratch(c, j->parts, j->nparts, j->total) && start(c, j->parts, j->nparts)
+                : reserve_scratch(c, j->total);
+    if (j->ok && j->launch && g && !d->driver->queue)
+        rt_note_call(g, c);
+}
+
+static bool run(rt_call *c, bool launch)
+{
+    tile_device *d = c->k->m->dev;
+    run_job j = {.c = c, .launch = launch};
+    j.parts = ARENA_ARRAY(&c->a, scratch_part, (size_t)c->inst->k->params.n + 1);
+    if (!place_scratch(c, j.parts, &j.nparts, &j.total))
+        return false;
+    pthread_mutex_lock(&d->lock);
+    bool done = arena_try(&c->a, run_locked, &j);
+    d->a.oom = NULL;
+    if (c->stream->capture)
+        c->stream->capture->a.oom = NULL;
+    pthread_mutex_unlock(&d->lock);
+    if (!done)
+        arena_raise(&c->a);
+    return j.ok;
+}
+
+bool rt_run(rt_call *c)
+{
+    return run(c, true);
+}
+
+bool rt_not_ready(rt_call *c)
+{
+    rt_fail(c->err, TILE_E_ARGUMENT,
+            "kernel '%.*s' is not prepared for this launch: call tile_prepare with these arguments before the capture",
+            STR_ARG(c->k->name));
+    return false;
+}
+
+typedef struct launch_job {
+    rt_call *c;
+    bool really, ok;
+} launch_job;
+
+static void run_launch(void *ctx)
+{
+    launch_job *j = ctx;
+    rt_call *c = j->c;
+    j->ok = rt_bind(c) && rt_pack(c);
+    if (j->ok && c->programs > 0)
+        j->ok = rt_check_overlap(c) && rt_settle(c) && (c->programs == 0 || run(c, j->really));
+}
+
+static int launch(tile_kernel *k, tile_stream *stream, const int64_t grid[3], const tile_arg *args, int32_t nargs,
+                  tile_error *err, bool really)
+{
+    tile_error dropped = {0};
+    rt_call c = {
+        .k = k, .grid = grid, .args = args, .nargs = nargs < 0 ? 0 : (uint32_t)nargs, .err = err ? err : &dropped};
+    rt_clear(c.err);
+    c.stream = rt_stream(k->m->dev, stream, c.err);
+    if (!c.stream)
+        return c.err->code;
+    c.ready_only = c.stream->capture != NULL;
+    launch_job j = {.c = &c, .really = really};
+    arena_init(&c.a, 0);
+    if (!arena_try(&c.a, run_launch, &j)) {
+        j.ok = false;
+        rt_fail_memory(c.err, "kernel", k->name);
+    }
+    arena_fini(&c.a);
+    return j.ok ? TILE_OK : c.err->code;
 }
 
 int tile_launch(tile_kernel *k, tile_stream *stream, const int64_t grid[3], const tile_arg *args, int32_t nargs,
                 tile_error *err)
 {
-    tile_error dropped;
-    rt_call c = {
-        .k = k, .grid = grid, .args = args, .nargs = nargs < 0 ? 0 : (uint32_t)nargs, .err = err ? err : &dropped};
-    (void)stream; /* NULL is the only one there is */
-    rt_clear(c.err);
-    arena_init(&c.a, 0);
-    bool ok = rt_bind(&c) && rt_pack(&c);
-    if (ok && c.programs > 0)
-        ok = rt_check_overlap(&c) && rt_pick(&c) && run(&c);
-    arena_fini(&c.a);
-    return ok ? TILE_OK : c.err->code;
+    return launch(k, stream, grid, args, nargs, err, true);
+}
+
+int tile_prepare(tile_kernel *k, tile_stream *stream, const int64_t grid[3], const tile_arg *args, int32_t nargs,
+                 tile_error *err)
+{
+    return launch(k, stream, grid, args, nargs, err, false);
 }

@@ -48,45 +48,68 @@ static bool load_text(tile_module *m, str text, const fe_options *front)
     return ir || choice_check_names(&m->d, m->unit, m->bind, m->nbind);
 }
 
-static tile_module *open_module(tile_device *dev, str path, const char *text, const tile_options *opt, tile_error *err)
+typedef struct open_job {
+    tile_module *m;
+    const char *path, *text; /* text NULL: the file's */
+    const tile_options *opt;
+    tile_error *err;
+    bool ok;
+} open_job;
+
+static void run_open(void *ctx)
+{
+    open_job *j = ctx;
+    tile_module *m = j->m;
+    fe_options front = {0};
+    str body, why;
+    diags_init(&m->d, &m->a);
+    m->path = str_dup(&m->a, str_of(j->path));
+    if (j->text)
+        body = str_dup(&m->a, str_of(j->text));
+    else if (!file_read(&m->a, m->path.p, (size_t)256 << 20, &body, &why)) {
+        rt_fail(j->err, TILE_E_MISSING, "%.*s", STR_ARG(why));
+        return;
+    }
+    if (!read_options(m, j->opt, &front, j->err))
+        return;
+    j->ok = load_text(m, body, &front);
+    if (!j->ok)
+        rt_fail_diags(j->err, TILE_E_SOURCE, &m->d, &m->a);
+}
+
+static tile_module *open_module(tile_device *dev, const char *path, const char *text, const tile_options *opt,
+                                tile_error *err)
 {
     tile_module *m = calloc(1, sizeof *m);
-    fe_options front = {0};
-    str body = str_of(text), why;
-    tile_error dropped;
+    tile_error dropped = {0};
     rt_clear(err);
     if (!m) {
         rt_fail(err, TILE_E_MEMORY, "no memory for a module");
         return NULL;
     }
-    err = err ? err : &dropped;
     m->dev = dev;
     arena_init(&m->a, 0);
     pthread_mutex_init(&m->lock, NULL);
-    diags_init(&m->d, &m->a);
-    m->path = str_dup(&m->a, path);
-    if (!text && !file_read(&m->a, m->path.p, (size_t)256 << 20, &body, &why))
-        rt_fail(err, TILE_E_MISSING, "%.*s", STR_ARG(why));
-    else if (text)
-        body = str_dup(&m->a, body);
-    if (err->code == TILE_OK && read_options(m, opt, &front, err)) {
-        if (load_text(m, body, &front))
-            return m;
-        rt_fail_diags(err, TILE_E_SOURCE, &m->d, &m->a);
+    open_job j = {m, path, text, opt, err ? err : &dropped, false};
+    if (!arena_try(&m->a, run_open, &j)) {
+        j.ok = false;
+        rt_fail_memory(err, "module", str_of(path));
     }
+    if (j.ok)
+        return m;
     module_free(m);
     return NULL;
 }
 
 tile_module *tile_module_from_file(tile_device *dev, const char *path, const tile_options *opt, tile_error *err)
 {
-    return open_module(dev, str_of(path), NULL, opt, err);
+    return open_module(dev, path, NULL, opt, err);
 }
 
 tile_module *tile_module_from_string(tile_device *dev, const char *name, const char *text, const tile_options *opt,
                                      tile_error *err)
 {
-    return open_module(dev, str_of(name), text ? text : "", opt, err);
+    return open_module(dev, name, text ? text : "", opt, err);
 }
 
 void tile_module_close(tile_module *m)
@@ -234,13 +257,30 @@ static tile_kernel *find_locked(tile_module *m, str name, tile_error *err)
     return k;
 }
 
+typedef struct find_job {
+    tile_module *m;
+    str name;
+    tile_error *err;
+    tile_kernel *k;
+} find_job;
+
+static void run_find(void *ctx)
+{
+    find_job *j = ctx;
+    j->k = find_locked(j->m, j->name, j->err);
+}
+
 tile_kernel *tile_kernel_find(tile_module *m, const char *name, tile_error *err)
 {
+    find_job j = {m, str_of(name), err, NULL};
     rt_clear(err);
     pthread_mutex_lock(&m->lock);
-    tile_kernel *k = find_locked(m, str_of(name), err);
+    if (!arena_try(&m->a, run_find, &j)) {
+        m->d.list.n = m->d.errors = m->d.warnings = 0;
+        rt_fail_memory(err, "kernel", j.name);
+    }
     pthread_mutex_unlock(&m->lock);
-    return k;
+    return j.k;
 }
 
 const rt_param *rt_kernel_params(const tile_kernel *k, uint32_t *n)
@@ -256,4 +296,19 @@ bool rt_kernel_writes(const tile_kernel *k, uint32_t i)
         if (in->param[p] == (int)i)
             return in->written[p];
     return false;
+}
+
+int tile_kernel_info(tile_kernel *k, tile_kernel_stats *out, tile_error *err)
+{
+    const tile_device *d = k->m->dev;
+    *out = (tile_kernel_stats){.spill_bytes = -1, .notes = ""};
+    rt_clear(err);
+    pthread_mutex_lock(&k->m->lock);
+    const rt_variant *v = k->recent;
+    pthread_mutex_unlock(&k->m->lock);
+    if (!v)
+        return rt_fail(err, TILE_E_ARGUMENT, "kernel '%.*s' has not been launched or prepared", STR_ARG(k->name));
+    if (!d->driver->stats || !d->driver->stats(&v->code, out))
+        return rt_fail(err, TILE_E_DEVICE, "device '%s' keeps no figures of its kernels", d->name);
+    return TILE_OK;
 }

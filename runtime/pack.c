@@ -61,7 +61,7 @@ static bool run_host(rt_call *c)
 {
     const rt_instance *in = c->inst;
     const tile_device *d = c->k->m->dev;
-    abi_device dev = {.resident = d->driver->resident(d, in->k), .stream_programs = d->driver->stream_programs};
+    abi_device dev = {.resident = c->resident, .stream_programs = d->driver->stream_programs};
     str why;
     c->results = ARENA_ARRAY(&c->a, int64_t, (size_t)in->nresults + 1);
     if (!in->host || interp_host(&c->a, in->host, c->slots, &dev, c->results, in->nresults, &why))
@@ -73,7 +73,6 @@ static bool run_host(rt_call *c)
 static bool find_grid(rt_call *c)
 {
     const rt_instance *in = c->inst;
-    const tile_device *d = c->k->m->dev;
     if (!c->grid && !in->k->has_grid) {
         rt_fail(c->err, TILE_E_ARGUMENT, "kernel '%.*s' has no grid in its header: the launch must give one",
                 STR_ARG(c->k->name));
@@ -83,24 +82,61 @@ static bool find_grid(rt_call *c)
         return false;
     for (int i = 0; i < 3; i++)
         c->slots[i] = (uint64_t)(c->grid ? c->grid : c->results)[i];
-    if (in->k->cooperative && c->programs > d->driver->resident(d, in->k)) {
-        rt_fail(c->err, TILE_E_ARGUMENT, "cooperative kernel '%.*s': %lld programs, but the device holds %lld at once",
-                STR_ARG(c->k->name), (long long)c->programs, (long long)d->driver->resident(d, in->k));
+    return true;
+}
+
+static bool find_programs(rt_call *c)
+{
+    str why;
+    int64_t held = 0;
+    abi_device dev = {.resident = INT32_MAX};
+    if (!run_host(c) || !find_grid(c))
         return false;
-    }
+    c->narrow = !c->wide && c->inst->guards &&
+                interp_host(&c->a, c->inst->guards, c->slots, &dev, &held, 1, &why) && held == 1;
     return true;
 }
 
 bool rt_pack(rt_call *c)
 {
-    str why;
-    int64_t held = 0;
-    abi_device dev = {.resident = INT32_MAX};
+    const tile_device *d = c->k->m->dev;
+    int64_t known = c->inst->resident;
+    c->resident = known ? known : d->driver->resident(d, c->inst->k, NULL);
     c->slots = ARENA_ARRAY(&c->a, uint64_t, (size_t)c->inst->nslots + 1);
     pack_args(c);
-    if (!run_host(c) || !find_grid(c))
+    return find_programs(c);
+}
+
+/* The grid may depend on how many programs the device holds, which depends on the code, which depends on what is known
+ * of the grid (32-bit indices). So: a guess, the code, the grid anew; a grid for which the indices are too large takes
+ * the other code, and stays with it. */
+bool rt_settle(rt_call *c)
+{
+    rt_instance *in = c->inst;
+    const tile_device *d = c->k->m->dev;
+    for (;;) {
+        if (!rt_pick(c))
+            return false;
+        int64_t holds = d->driver->resident(d, in->k, &c->var->code);
+        bool narrow = c->narrow;
+        if (holds == c->resident)
+            break;
+        c->resident = holds;
+        if (!find_programs(c))
+            return false;
+        if (c->narrow == narrow)
+            break;
+        c->wide = true;
+        c->narrow = false;
+        if (!narrow) /* the code is the wide one, right for every grid */
+            break;
+    }
+    in->resident = c->resident;
+    if (in->k->cooperative && c->programs > c->resident) {
+        rt_fail(c->err, TILE_E_ARGUMENT, "cooperative kernel '%.*s': %lld programs, but the device holds %lld at once",
+                STR_ARG(c->k->name), (long long)c->programs, (long long)c->resident);
         return false;
-    c->narrow = c->inst->guards && interp_host(&c->a, c->inst->guards, c->slots, &dev, &held, 1, &why) && held == 1;
+    }
     return true;
 }
 
@@ -141,10 +177,10 @@ static bool apart_by_strides(const tile_tensor *x, const tile_tensor *y)
     const tile_tensor *low = d < 0 ? y : x;
     d = (d < 0 ? -d : d) / w;
     for (int n = 0; n < x->rank; n++) {
-        int best = -1;
+        int best = 0;
         int64_t room = 0;
         for (int i = 0; i < x->rank; i++)
-            if (!used[i] && (best < 0 || x->strides[i] > x->strides[best]))
+            if (used[best] || (!used[i] && x->strides[i] > x->strides[best]))
                 best = i;
         if (x->strides[best] != y->strides[best] || x->strides[best] < 1)
             return false;

@@ -25,6 +25,7 @@
 typedef struct rt_code {
     const ir_func *f; /* interp */
     cpu_kernel cpu;
+    struct cuda_kernel *cuda;
 } rt_code;
 
 /* one launch as a driver sees it */
@@ -35,6 +36,8 @@ typedef struct rt_start {
     int64_t programs;
     const interp_range *bounds; /* NULL where some buffer's size is not known */
     uint32_t nbounds;
+    tile_stream *stream;
+    tile_error *err; /* for drivers that tell of a refused launch themselves */
 } rt_start;
 
 /* collects what a running kernel reports; its `abi` must come first */
@@ -45,12 +48,40 @@ typedef struct rt_host {
     char fault[1024]; /* empty: none */
 } rt_host;
 
+/* What a device with memory and queues of its own does; all is called under the device's lock, and fills err where it
+ * gives false or NULL. Devices without one work in the host's memory, and are done when a call returns. */
+typedef struct rt_queue {
+    void *(*alloc)(tile_device *d, int64_t bytes, tile_error *err);
+    void (*free)(tile_device *d, void *p);
+    bool (*write)(tile_device *d, void *to, const void *from, int64_t bytes, tile_error *err);
+    bool (*read)(tile_device *d, void *to, const void *from, int64_t bytes, tile_error *err);
+    bool (*copy)(tile_device *d, tile_stream *s, void *to, const void *from, int64_t bytes, tile_error *err);
+    bool (*fill)(tile_device *d, tile_stream *s, void *to, uint8_t byte, int64_t bytes, tile_error *err);
+    bool (*stream_open)(tile_device *d, tile_stream *s, tile_error *err);
+    void (*stream_close)(tile_device *d, tile_stream *s);
+    bool (*sync)(tile_device *d, tile_stream *s, tile_error *err); /* s NULL: the whole device */
+    bool (*event_open)(tile_device *d, tile_event *e, tile_error *err);
+    void (*event_close)(tile_device *d, tile_event *e);
+    bool (*record)(tile_device *d, tile_event *e, tile_stream *s, tile_error *err);
+    bool (*event_sync)(tile_device *d, tile_event *e, tile_error *err);
+    bool (*elapsed)(tile_device *d, tile_event *from, tile_event *to, double *seconds, tile_error *err);
+    bool (*wait)(tile_device *d, tile_stream *s, tile_event *e, tile_error *err);
+    bool (*capture)(tile_device *d, tile_stream *s, tile_error *err);
+    bool (*captured)(tile_device *d, tile_stream *s, tile_graph *g, tile_error *err);
+    bool (*replay)(tile_device *d, tile_graph *g, tile_stream *s, tile_error *err);
+    void (*graph_close)(tile_device *d, tile_graph *g);
+} rt_queue;
+
 typedef struct rt_driver {
     const char *name, *doc;
-    const char *target; /* of the code it runs; NULL: tile IR as lowered */
+    const char *target; /* of the code it runs; NULL: tile IR as lowered, or found by open */
+    bool numbered;      /* "name:N" */
+    const rt_queue *queue; /* NULL: the host's memory */
     bool (*open)(tile_device *d, arena *a, str *err);
     void (*close)(tile_device *d);
-    int64_t (*resident)(const tile_device *d, const ir_func *k);
+    /* programs of k that it holds at once; code NULL: a guess before there is any */
+    int64_t (*resident)(const tile_device *d, const ir_func *k, const rt_code *code);
+    bool (*stats)(const rt_code *code, tile_kernel_stats *out); /* NULL: keeps none */
     int64_t (*stream_programs)(int64_t tiles, int64_t steps); /* of stream-K; NULL: a program a tile */
     /* code for kernel k of m, which has been through the target's passes; NULL: code.f is run as it is */
     bool (*build)(tile_device *d, arena *a, const ir_module *m, const ir_func *k, rt_code *out, diags *ds);
@@ -59,11 +90,37 @@ typedef struct rt_driver {
     bool (*launch)(tile_device *d, arena *a, const rt_start *s, rt_host *h, str *err);
 } rt_driver;
 
-extern const rt_driver rt_driver_cpu, rt_driver_interp;
+extern const rt_driver rt_driver_cpu, rt_driver_interp, rt_driver_cuda;
 extern const rt_driver *const rt_drivers[]; /* ends with NULL */
+
+struct tile_stream {
+    tile_device *dev;
+    void *handle;  /* the driver's */
+    bool foreign;  /* not ours to end */
+    bool pinned;   /* a graph holds its scratch memory */
+    void *scratch;
+    int64_t scratch_bytes;
+    tile_graph *capture; /* what is put on it goes here; NULL: it is done */
+};
+
+struct tile_event {
+    tile_device *dev;
+    void *handle;
+    bool recorded;
+    double at; /* host devices */
+};
+
+struct tile_graph {
+    tile_device *dev;
+    void *graph, *exec; /* the driver's */
+    arena a;
+    VEC(struct rt_node *) nodes; /* host devices: what a replay does */
+};
 
 struct tile_device {
     const rt_driver *driver;
+    int number; /* of "cuda:N" */
+    char name[32]; /* "cuda:0" */
     const tile_backend *backend; /* NULL: none */
     backend_target target;
     pthread_mutex_t lock;
@@ -71,8 +128,8 @@ struct tile_device {
     void *state;
     tile_print_fn *print;
     void *print_ctx;
-    void *scratch;
-    int64_t scratch_bytes;
+    tile_stream own;
+    VEC(void *) retired; /* scratch memory that graphs may still use */
 };
 
 /* a run-time parameter that the caller brings */
@@ -105,6 +162,7 @@ typedef struct rt_instance {
     uint32_t nslots, nresults;  /* of the host function */
     int *param;                 /* by ir_param: index among tile_kernel.params, -1 = scratch */
     bool *written;              /* by ir_param */
+    _Atomic int64_t resident;   /* of the variant used last; 0 = none yet */
     VEC(rt_variant *) variants;
 } rt_instance;
 
@@ -132,6 +190,7 @@ struct tile_kernel {
     uint32_t nparams;
     VEC(rt_instance *) instances;
     rt_instance *last; /* the newest launched; for tools */
+    rt_variant *recent; /* likewise */
 };
 
 #define RT_MAX_KEY 64
@@ -152,23 +211,42 @@ typedef struct rt_call {
     uint64_t *slots;
     int64_t *results; /* of the host function */
     int64_t programs;
-    bool narrow;
+    int64_t resident; /* programs that the device holds at once, as the host function was told */
+    tile_stream *stream;
+    bool narrow, wide;
+    bool ready_only; /* within a capture: nothing may be compiled or allocated */
 } rt_call;
 
 /* error.c */
 int rt_fail(tile_error *err, tile_code code, const char *fmt, ...) STR_PRINTF(3, 4);
 int rt_fail_diags(tile_error *err, tile_code code, diags *d, arena *a); /* what d holds, rendered */
+int rt_fail_memory(tile_error *err, const char *what, str name);        /* "kernel 'k': out of memory" */
 void rt_clear(tile_error *err);
 
 /* bind.c: arguments against the signature; finds or lowers the instance. False + err */
 bool rt_bind(rt_call *c);
+/* f(c) under the lock of c's module; where memory ends in it, c->a's owner is told once the lock is free */
+void rt_under_lock(rt_call *c, void (*f)(void *c));
 /* variant.c: facts of this launch; finds or compiles the variant */
 bool rt_pick(rt_call *c);
 /* pack.c: slots, the host function, grid and overlap checks */
 bool rt_pack(rt_call *c);
+/* the variant, and the grid for as many programs as the device holds of it at once */
+bool rt_settle(rt_call *c);
 bool rt_check_overlap(rt_call *c);
 /* bytes that a tensor reaches: [*lo, *hi) as addresses; false where it has no element */
 bool rt_tensor_range(const tile_tensor *t, uint64_t *lo, uint64_t *hi);
+/* "kernel 'k' is not prepared: ..." */
+bool rt_not_ready(rt_call *c);
+/* launch.c: a bound and packed call: scratch memory, then the device */
+bool rt_run(rt_call *c);
+/* stream.c */
+tile_stream *rt_stream(tile_device *d, tile_stream *s, tile_error *err); /* the device's own for NULL; NULL + err */
+void *rt_alloc(tile_device *d, int64_t bytes, tile_error *err);          /* under the device's lock, as all of these */
+void rt_free(tile_device *d, void *p);
+bool rt_fill(tile_device *d, tile_stream *s, void *p, uint8_t byte, int64_t bytes, tile_error *err);
+void rt_note_call(tile_graph *g, const rt_call *c); /* a launch that a replay will do */
+void rt_stream_fini(tile_stream *s);
 /* host.c: what running kernels print and report */
 void rt_host_init(rt_host *h, tile_device *dev);
 void rt_host_fini(rt_host *h);

@@ -9,6 +9,8 @@
 
 struct rt_session {
     arena a;
+    tile_device *dev;
+    void **there; /* each array's place in the device's own memory; NULL: the host's is the device's */
     tile_module *mod;
     tile_kernel *k;
     const rt_param *params;
@@ -48,6 +50,31 @@ static bool unknown_arg(rt_session *s, tile_error *err, str name)
     return false;
 }
 
+static int64_t array_bytes(const npy_array *x)
+{
+    return x->count * dt_bytes(x->dt);
+}
+
+static bool put_array(rt_session *s, uint32_t i, tile_error *err)
+{
+    const npy_array *x = &s->values[i].array;
+    if (!s->there)
+        return true;
+    s->there[i] = tile_alloc(s->dev, array_bytes(x), err);
+    return s->there[i] && tile_write(s->dev, s->there[i], x->data, array_bytes(x), err) == TILE_OK;
+}
+
+static bool get_arrays(rt_session *s, tile_error *err)
+{
+    for (uint32_t i = 0; s->there && i < s->n; i++) {
+        const npy_array *x = &s->values[i].array;
+        if (s->there[i] && rt_kernel_writes(s->k, i) &&
+            tile_read(s->dev, x->data, s->there[i], array_bytes(x), err) != TILE_OK)
+            return false;
+    }
+    return true;
+}
+
 static bool make_arg(rt_session *s, uint32_t i, tile_error *err)
 {
     const rt_param *p = &s->params[i];
@@ -68,14 +95,17 @@ static bool make_arg(rt_session *s, uint32_t i, tile_error *err)
     }
     if (p->kind == FE_P_SCALAR)
         return fail(s, err, p->name, str_fmt(&s->a, "expected '%.*s', found an array", STR_ARG(p->type_text)));
+    if (!put_array(s, i, err))
+        return false;
+    void *data = s->there ? s->there[i] : x->data;
     if (p->kind == FE_P_POINTER) {
-        s->args[i] = tile_arg_ptr(x->data, (tile_dtype)x->dt);
-        s->args[i].bytes = x->count * dt_bytes(x->dt);
+        s->args[i] = tile_arg_ptr(data, (tile_dtype)x->dt);
+        s->args[i].bytes = array_bytes(x);
         return true;
     }
     if (x->rank > TILE_MAX_RANK)
         return fail(s, err, p->name, S("a tensor has at most 5 dimensions"));
-    s->tensors[i] = tile_tensor_of(x->data, (tile_dtype)x->dt, x->rank, x->shape);
+    s->tensors[i] = tile_tensor_of(data, (tile_dtype)x->dt, x->rank, x->shape);
     s->args[i] = tile_arg_tensor(&s->tensors[i]);
     return true;
 }
@@ -130,6 +160,27 @@ static bool open_kernel(rt_session *s, tile_device *dev, const rt_session_reques
     return s->k != NULL;
 }
 
+typedef struct open_job {
+    rt_session *s;
+    const rt_session_request *q;
+    tile_error *err;
+    bool ok;
+} open_job;
+
+static void run_open(void *ctx)
+{
+    open_job *j = ctx;
+    rt_session *s = j->s;
+    if (!open_kernel(s, s->dev, j->q, j->err))
+        return;
+    s->params = rt_kernel_params(s->k, &s->n);
+    s->values = ARENA_ARRAY(&s->a, rt_value, (size_t)s->n + 1);
+    s->tensors = ARENA_ARRAY(&s->a, tile_tensor, (size_t)s->n + 1);
+    s->args = ARENA_ARRAY(&s->a, tile_arg, (size_t)s->n + 1);
+    s->there = s->dev->driver->queue ? ARENA_ARRAY(&s->a, void *, (size_t)s->n + 1) : NULL;
+    j->ok = parse_args(s, j->q, j->err);
+}
+
 rt_session *rt_session_open(tile_device *dev, const rt_session_request *q, tile_error *err)
 {
     rt_session *s = calloc(1, sizeof *s);
@@ -138,17 +189,17 @@ rt_session *rt_session_open(tile_device *dev, const rt_session_request *q, tile_
         return NULL;
     }
     arena_init(&s->a, 0);
+    s->dev = dev;
     s->has_grid = q->has_grid;
     for (int i = 0; i < 3; i++)
         s->grid[i] = q->grid[i];
-    if (open_kernel(s, dev, q, err)) {
-        s->params = rt_kernel_params(s->k, &s->n);
-        s->values = ARENA_ARRAY(&s->a, rt_value, (size_t)s->n + 1);
-        s->tensors = ARENA_ARRAY(&s->a, tile_tensor, (size_t)s->n + 1);
-        s->args = ARENA_ARRAY(&s->a, tile_arg, (size_t)s->n + 1);
-        if (parse_args(s, q, err))
-            return s;
+    open_job j = {s, q, err, false};
+    if (!arena_try(&s->a, run_open, &j)) {
+        j.ok = false;
+        rt_fail_memory(err, "kernel", q->kernel);
     }
+    if (j.ok)
+        return s;
     rt_session_close(s);
     return NULL;
 }
@@ -159,14 +210,52 @@ void rt_session_close(rt_session *s)
         return;
     for (uint32_t i = 0; i < s->n && s->values; i++)
         rt_value_fini(&s->values[i]);
+    for (uint32_t i = 0; i < s->n && s->there; i++)
+        tile_free(s->dev, s->there[i]);
     tile_module_close(s->mod);
     arena_fini(&s->a);
     free(s);
 }
 
-bool rt_session_launch(rt_session *s, tile_error *err)
+static bool put_launch(rt_session *s, tile_error *err)
 {
     return tile_launch(s->k, NULL, s->has_grid ? s->grid : NULL, s->args, (int32_t)s->n, err) == TILE_OK;
+}
+
+bool rt_session_launch(rt_session *s, tile_error *err)
+{
+    return put_launch(s, err) && tile_sync(s->dev, err) == TILE_OK && get_arrays(s, err);
+}
+
+bool rt_session_repeat(rt_session *s, uint32_t n, double *at, tile_error *err)
+{
+    tile_event **e = ARENA_ARRAY(&s->a, tile_event *, (size_t)n + 2);
+    bool ok = true;
+    for (uint32_t i = 0; i <= n && ok; i++)
+        ok = (e[i] = tile_event_create(s->dev, err)) != NULL;
+    ok = ok && tile_event_record(e[0], NULL, err) == TILE_OK;
+    for (uint32_t i = 0; i < n && ok; i++)
+        ok = put_launch(s, err) && tile_event_record(e[i + 1], NULL, err) == TILE_OK;
+    for (uint32_t i = 0; i < n && ok; i++)
+        ok = tile_event_elapsed(e[i], e[i + 1], &at[i], err) == TILE_OK;
+    for (uint32_t i = 0; i <= n; i++)
+        tile_event_destroy(e[i]);
+    return ok && get_arrays(s, err);
+}
+
+void rt_session_code(rt_session *s, strbuf *out)
+{
+    tile_kernel_stats x;
+    if (tile_kernel_info(s->k, &x, NULL) != TILE_OK)
+        return;
+    sb_putf(out, "code: %d registers", x.registers);
+    if (x.spill_bytes >= 0)
+        sb_putf(out, ", %d bytes spilled", x.spill_bytes);
+    sb_putf(out, ", %d threads, %lld bytes of shared memory, %d block%s a multiprocessor", x.threads,
+            (long long)x.shared_bytes, x.blocks_per_multiprocessor, x.blocks_per_multiprocessor == 1 ? "" : "s");
+    if (x.cluster > 1)
+        sb_putf(out, ", clusters of %d", x.cluster);
+    sb_putf(out, "\n%s", x.notes);
 }
 
 void rt_session_summary(rt_session *s, strbuf *out)

@@ -23,7 +23,13 @@ typedef struct rt_session_request {
 /* session.c; NULL + err. Every VALUE is parsed; arguments not named must be optional, and are None */
 rt_session *rt_session_open(tile_device *dev, const rt_session_request *q, tile_error *err);
 void rt_session_close(rt_session *s);
+/* one launch, waited for; on a device with its own memory arrays go there when the session opens, and those that the
+ * kernel writes come back now */
 MUST_USE bool rt_session_launch(rt_session *s, tile_error *err);
+/* n more launches, one after the other; at[i] is what the i-th took in seconds, by the device's events */
+MUST_USE bool rt_session_repeat(rt_session *s, uint32_t n, double *at, tile_error *err);
+/* a line on the code of the kernel: registers, spills, shared memory; nothing where the device keeps no such figures */
+void rt_session_code(rt_session *s, strbuf *out);
 /* a line for each argument that the kernel writes: "out: f32[4]: 1 2 3 4" */
 void rt_session_summary(rt_session *s, strbuf *out);
 MUST_USE bool rt_session_save(rt_session *s, arena *a, str arg, const char *path, str *err);

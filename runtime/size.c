@@ -31,12 +31,10 @@ static uint64_t measure(sizes *s, uint32_t i)
 
 bool compile_size_ok(const ir_module *m, diags *d)
 {
-    arena a;
     bool ok = true;
     sizes s = {.m = m};
-    arena_init(&a, 0);
-    map_init(&s.by_name, &a);
-    s.ops = ARENA_ARRAY(&a, uint64_t, (size_t)m->funcs.n + 1);
+    map_init(&s.by_name, d->a);
+    s.ops = ARENA_ARRAY(d->a, uint64_t, (size_t)m->funcs.n + 1);
     for (uint32_t i = 0; i < m->funcs.n; i++)
         map_set(&s.by_name, str_hash(m->funcs.at[i]->name), i);
     for (uint32_t i = 0; i < m->funcs.n; i++)
@@ -46,6 +44,5 @@ bool compile_size_ok(const ir_module *m, diags *d)
                         STR_ARG(m->funcs.at[i]->name), (unsigned long long)MAX_OPS);
             ok = false;
         }
-    arena_fini(&a);
     return ok;
 }

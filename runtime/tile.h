@@ -8,9 +8,10 @@
  * tile_arg_int(n)}; tile_launch(add, NULL, NULL, args, 4, &err);
  *
  * Rules. All types but the plain structs below are opaque. There is no global state; every function may be called from
- * any thread, launches on one device run one after the other. A function that can fail gives NULL or a code other than
- * TILE_OK, and fills the caller's tile_error (which may be NULL). A module belongs to a device and must be closed
- * before it; a kernel belongs to its module and dies with it. The calls work from C and C++.
+ * any thread; what is put on one stream of a device is done in that order. A function that can fail gives NULL or a
+ * code other than TILE_OK, and fills the caller's tile_error (which may be NULL). Modules, streams, events and graphs
+ * belong to a device and must be closed before it; a kernel belongs to its module and dies with it. The calls work from
+ * C and C++.
  *
  * Launching. Arguments are the kernel's run-time parameters in the order of its header, scratch ones left out; const
  * parameters and generic element types come from the module's options, from the arguments (an element type, a dimension
@@ -67,7 +68,9 @@ typedef enum tile_dtype {
 typedef struct tile_device tile_device;
 typedef struct tile_module tile_module;
 typedef struct tile_kernel tile_kernel;
-typedef struct tile_stream tile_stream; /* NULL: the device's own stream, in order */
+typedef struct tile_stream tile_stream; /* NULL stands for the device's own, wherever one is asked for */
+typedef struct tile_event tile_event;
+typedef struct tile_graph tile_graph;
 
 /* a tensor argument: data, element type, and for each of `rank` dimensions its size and stride, both in elements */
 typedef struct tile_tensor {
@@ -132,18 +135,54 @@ typedef struct tile_options {
 
 const char *tile_version(void); /* "0.1.0" */
 
-/* device: "cpu", or "interp" (the IR interpreter: slow, checks every access whose buffer's size it knows) */
+/* device: "cpu"; "interp" (the IR interpreter: slow, checks every access whose buffer's size it knows); "cuda:N", an
+ * NVIDIA GPU ("cuda" is "cuda:0") */
 tile_device *tile_device_open(const char *name, tile_error *err);
 void tile_device_close(tile_device *dev);
 /* where device_print goes, a line a call; NULL: standard output */
 typedef void tile_print_fn(void *ctx, const char *line);
 void tile_device_on_print(tile_device *dev, tile_print_fn *fn, void *ctx);
 
-/* memory of the device; on the CPU any pointer of the process will do as well */
+/* Memory of the device; on the CPU any pointer of the process will do as well. On a GPU tile_write and tile_read come
+ * after all that was put on any of the device's streams before, and return when they are done. tile_copy (from device
+ * memory to device memory) and tile_fill go onto a stream. */
 void *tile_alloc(tile_device *dev, int64_t bytes, tile_error *err);
 void tile_free(tile_device *dev, void *p);
 int tile_write(tile_device *dev, void *to, const void *from_host, int64_t bytes, tile_error *err);
 int tile_read(tile_device *dev, void *to_host, const void *from, int64_t bytes, tile_error *err);
+int tile_copy(tile_device *dev, tile_stream *stream, void *to, const void *from, int64_t bytes, tile_error *err);
+int tile_fill(tile_device *dev, tile_stream *stream, void *to, uint8_t byte, int64_t bytes, tile_error *err);
+
+/* Streams. What is put on one is done in order; what is put on two is not ordered but by events. On a GPU launches,
+ * copies and fills return before they are done, and a fault of a kernel comes back from a later call on that device
+ * (tile_sync at the latest), and from each one after it: such a device can only be closed. On the CPU all is done when
+ * a call returns. */
+tile_stream *tile_stream_create(tile_device *dev, tile_error *err);
+/* a stream made elsewhere: a CUstream. It must outlive ours, which doesn't end it */
+tile_stream *tile_stream_wrap(tile_device *dev, void *native, tile_error *err);
+/* the CUstream behind one, for libraries that are to work on it too; NULL where the device has none */
+void *tile_stream_native(tile_device *dev, tile_stream *stream);
+void tile_stream_destroy(tile_stream *stream);
+int tile_stream_sync(tile_device *dev, tile_stream *stream, tile_error *err);
+int tile_sync(tile_device *dev, tile_error *err); /* all that was put on any stream of the device */
+
+/* A moment on a stream: what was put on it before is done. */
+tile_event *tile_event_create(tile_device *dev, tile_error *err);
+void tile_event_destroy(tile_event *event);
+int tile_event_record(tile_event *event, tile_stream *stream, tile_error *err);
+int tile_event_sync(tile_event *event, tile_error *err);
+/* seconds between two events that were recorded; waits for the later one */
+int tile_event_elapsed(tile_event *from, tile_event *to, double *seconds, tile_error *err);
+/* what is put on the stream from here on waits for the event */
+int tile_stream_wait(tile_device *dev, tile_stream *stream, tile_event *event, tile_error *err);
+
+/* Graphs. Between begin and end launches, copies and fills on the stream are noted, not done; a replay does them all at
+ * once, with the arguments that they had. Only launches that tile_prepare has seen may be noted. Modules and buffers
+ * must outlive the graph. */
+int tile_capture_begin(tile_device *dev, tile_stream *stream, tile_error *err);
+tile_graph *tile_capture_end(tile_device *dev, tile_stream *stream, tile_error *err);
+int tile_graph_replay(tile_graph *graph, tile_stream *stream, tile_error *err);
+void tile_graph_destroy(tile_graph *graph);
 
 /* options may be NULL. A file may hold source (.tile) or IR text (.tir). */
 tile_module *tile_module_from_file(tile_device *dev, const char *path, const tile_options *opt, tile_error *err);
@@ -152,9 +191,26 @@ tile_module *tile_module_from_string(tile_device *dev, const char *name, const c
 void tile_module_close(tile_module *mod);
 tile_kernel *tile_kernel_find(tile_module *mod, const char *name, tile_error *err);
 
-/* grid: three extents, or NULL for the one in the kernel's header. Returns when the kernel has finished. */
+/* grid: three extents, or NULL for the one in the kernel's header. Returns when the kernel has finished on the CPU,
+ * when it has been put on the stream on a GPU. */
 int tile_launch(tile_kernel *k, tile_stream *stream, const int64_t grid[3], const tile_arg *args, int32_t nargs,
                 tile_error *err);
+/* all of a launch but the launch: compiles, loads, reserves scratch memory */
+int tile_prepare(tile_kernel *k, tile_stream *stream, const int64_t grid[3], const tile_arg *args, int32_t nargs,
+                 tile_error *err);
+
+/* what the code of a kernel takes, as it was launched or prepared last; on GPUs only */
+typedef struct tile_kernel_stats {
+    int32_t threads;      /* of a block */
+    int32_t cluster;      /* blocks that run one program */
+    int32_t registers;    /* of a thread */
+    int32_t spill_bytes;  /* of a thread; -1 = not known */
+    int32_t local_bytes;  /* of a thread: spills and stack */
+    int32_t blocks_per_multiprocessor;
+    int64_t shared_bytes; /* of a block */
+    const char *notes;    /* what the assembler warned of, a line each; lives as long as the module */
+} tile_kernel_stats;
+int tile_kernel_info(tile_kernel *k, tile_kernel_stats *out, tile_error *err);
 
 /* a row-major tensor over `data` */
 tile_tensor tile_tensor_of(void *data, tile_dtype type, int32_t rank, const int64_t *sizes);

@@ -43,7 +43,7 @@ static void find_facts(const rt_call *c, bool general, spec_fact *facts)
             x->is_one = *s == 1;
             x->div = div_of(dt_int(t->dt, *s));
         }
-        if (!general && t->kind == TK_TENSOR) {
+        if (!general && t->kind == TK_TENSOR && first[i]) { /* scratch gets its sizes later */
             x->stride_one = t->strided && s[2 * t->rank] == 1;
             for (int d = 0; d < t->rank; d++) {
                 x->size_div[d] = div_of((int64_t)s[1 + d]);
@@ -88,10 +88,16 @@ static bool build_variant(rt_call *c, rt_variant *v)
         v->code.f = in->k;
         return true;
     }
+    if (!d->backend) {
+        diag_report(&m->d, DIAG_ERROR, "device", (span){0}, "this build has no code generator for device '%s'",
+                    d->name);
+        return false;
+    }
     pass_options opt = {.checked = true, .narrow = v->narrow, .facts = v->facts};
     double t0 = clock_now(), t1;
-    ir_module *im = ir_module_new(&v->a);
-    for (uint32_t i = 0; i < in->m->funcs.n; i++)
+    bool laid = in->m->stage == LAID;
+    ir_module *im = laid ? in->m : ir_module_new(&v->a);
+    for (uint32_t i = 0; i < in->m->funcs.n && !laid; i++)
         if (in->m->funcs.at[i]->kind == FUNC_FN || in->m->funcs.at[i] == in->k || in->m->funcs.at[i] == in->host)
             ir_module_add(im, ir_func_copy(in->m->funcs.at[i], im));
     im->stage = in->m->stage;
@@ -104,6 +110,33 @@ static bool build_variant(rt_call *c, rt_variant *v)
     return ok;
 }
 
+typedef struct build_job {
+    rt_call *c;
+    rt_variant *v;
+    bool ok;
+} build_job;
+
+static void run_build(void *ctx)
+{
+    build_job *j = ctx;
+    j->c->a.oom = j->c->k->m->a.oom = j->v->a.oom; /* whichever ends, the variant's memory is let go */
+    j->ok = build_variant(j->c, j->v);
+}
+
+static bool try_build(rt_call *c, rt_variant *v)
+{
+    tile_module *m = c->k->m;
+    jmp_buf *oom = m->a.oom;
+    build_job j = {c, v, false};
+    bool done = arena_try(&v->a, run_build, &j);
+    m->a.oom = c->a.oom = oom;
+    if (!done) {
+        arena_fini(&v->a);
+        arena_raise(&m->a);
+    }
+    return j.ok;
+}
+
 static rt_variant *make_variant(rt_call *c, const spec_fact *facts, uint64_t key, bool general)
 {
     tile_module *m = c->k->m;
@@ -114,9 +147,10 @@ static rt_variant *make_variant(rt_call *c, const spec_fact *facts, uint64_t key
     v->general = general;
     v->key = key;
     v->facts = arena_copy(&m->a, facts, n * sizeof *facts, _Alignof(spec_fact));
-    if (!build_variant(c, v) || m->d.errors != before) {
-        rt_fail_diags(c->err, TILE_E_SOURCE, &m->d, &m->a);
+    vec_reserve(&m->a, &c->inst->variants, c->inst->variants.n + 1);
+    if (!try_build(c, v) || m->d.errors != before) {
         arena_fini(&v->a);
+        rt_fail_diags(c->err, TILE_E_SOURCE, &m->d, &m->a);
         return NULL;
     }
     if (m->dev->driver->build) { /* machine code needs nothing of what it was made from */
@@ -132,8 +166,12 @@ static rt_variant *pick_locked(rt_call *c)
     rt_instance *in = c->inst;
     uint32_t n = in->k->params.n, made = 0;
     spec_fact *facts = ARENA_ARRAY(&c->a, spec_fact, (size_t)n + 1);
-    for (int general = c->k->m->dev->driver->build ? 0 : 1; general < 2; general++) {
-        find_facts(c, general, facts);
+    bool plain = !c->k->m->dev->driver->build || in->m->stage == LAID; /* facts change nothing */
+    for (int general = plain ? 1 : 0; general < 2; general++) {
+        if (in->m->stage == LAID)
+            memset(facts, 0, n * sizeof *facts);
+        else
+            find_facts(c, general, facts);
         uint64_t key = facts_key(facts, n);
         for (uint32_t i = 0; i < in->variants.n; i++) {
             const rt_variant *v = in->variants.at[i];
@@ -142,10 +180,19 @@ static rt_variant *pick_locked(rt_call *c)
                 return in->variants.at[i];
             made += v->narrow == c->narrow && !v->general && !general;
         }
+        if (c->ready_only && (general || made < RT_MAX_VARIANTS))
+            return rt_not_ready(c), NULL;
         if (general || made < RT_MAX_VARIANTS)
             return make_variant(c, facts, key, general);
     }
     return NULL;
+}
+
+static void pick(void *ctx)
+{
+    rt_call *c = ctx;
+    c->var = pick_locked(c);
+    c->k->recent = c->var ? c->var : c->k->recent;
 }
 
 bool rt_pick(rt_call *c)
@@ -154,8 +201,6 @@ bool rt_pick(rt_call *c)
         rt_fail(c->err, TILE_E_ARGUMENT, "kernel '%.*s' has too many parameters", STR_ARG(c->k->name));
         return false;
     }
-    pthread_mutex_lock(&c->k->m->lock);
-    c->var = pick_locked(c);
-    pthread_mutex_unlock(&c->k->m->lock);
+    rt_under_lock(c, pick);
     return c->var != NULL;
 }

@@ -1,6 +1,7 @@
 #!/bin/sh
-# all.sh: runs every part of the suite built in $B and adds their counts up. Each part ends in a line that counts; a part that
-# fails without one counts as one failure. What was skipped is named. VARIANT: asan, ubsan or tsan leave out what can't run there.
+# all.sh: runs every part of the suite built in $B and adds their counts up. Each part ends in a line that counts; a
+# part that fails without one counts as one failure. What was skipped is named. VARIANT: asan, ubsan or tsan leave out
+# what can't run there.
 B=${B:-build/test}
 passed=0 failed=0 skipped=0 parts=0
 log=$(mktemp)
@@ -9,7 +10,8 @@ ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:detect_stack_use_after_return=0}
 TSAN_OPTIONS=${TSAN_OPTIONS:-halt_on_error=1}
 export B ASAN_OPTIONS TSAN_OPTIONS
 
-# part NAME COMMAND...: its counts are read from the last line 'N passed, N failed, N skipped', or Check's 'Checks: N, Failures: N, Errors: N'
+# part NAME COMMAND...: its counts are read from the last line 'N passed, N failed, N skipped', or from Check's
+# 'Checks: N, Failures: N, Errors: N'
 part() {
     name=$1
     shift
@@ -42,7 +44,8 @@ part() {
 }
 
 if [ "$VARIANT" != tsan ]; then
-    part layers sh -c 'awk -f tools/layers.awk tools/layers.txt $(find base compiler frontend backends runtime tools examples tests -name "*.[chly]")'
+    rooms="base compiler frontend backends runtime tools examples tests"
+    part layers sh -c "awk -f tools/layers.awk tools/layers.txt \$(find $rooms -name '*.[chly]')"
     part "docs/ir.md is current" "$B/gen_docs" --check docs/ir.head.md docs/ir.md
 fi
 if [ -z "$VARIANT" ]; then
@@ -52,16 +55,25 @@ fi
 for t in tests/unit/test_*.c; do
     t=$(basename "$t" .c)
     if [ "$VARIANT" = tsan ]; then
-        case $t in test_pool | test_launch*) ;; *) continue ;; esac
+        case $t in test_pool | test_launch* | test_stream | test_cuda) ;; *) continue ;; esac
     fi
     part "unit/$t" "$B/unit/$t"
 done
 [ "$VARIANT" = tsan ] || part "files" "$B/test-runner" tests
-part "run matrix" "$B/run-tests"
-if [ -z "$VARIANT" ]; then
-    for t in tests/tools/*.sh tests/install.sh; do
-        [ -f "$t" ] && part "$t" sh "$t" "$(case $t in *runner.sh) echo "$B/test-runner" ;; *) echo "$B/tilec" ;; esac)"
+if [ "$VARIANT" = tsan ]; then
+    # the families in which programs or launches share memory; the others differ in what one thread computes
+    for family in memory tensors atomics dots control programs large others; do
+        part "run matrix: $family" "$B/run-tests" --device=cpu --family=$family
+    done
+else
+    part "run matrix" "$B/run-tests"
+fi
+if [ "$VARIANT" != tsan ]; then
+    for t in tests/tools/*.sh; do
+        case $t in *runner.sh | *diags.sh) tool=$B/test-runner ;; *) tool=$B/tilec ;; esac
+        part "$t" sh "$t" "$tool"
     done
 fi
+[ -n "$VARIANT" ] || part tests/install.sh sh tests/install.sh "$B/tilec"
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

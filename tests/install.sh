@@ -1,6 +1,6 @@
 #!/bin/sh
-# install.sh: the install, tried: a program of ten lines is compiled against pkg-config's answer, shared and static, and run; so is
-# the installed tilec.
+# install.sh: the install, tried: a program of ten lines is compiled against pkg-config's answer, shared and static, and
+# run; so is the installed tilec.
 set -e
 B=${B:-build/test}
 top=$(mktemp -d)
@@ -27,7 +27,8 @@ int main(void)
 C
 cc "$top/p.c" -o "$top/shared" $(pkg-config --cflags --libs tile)
 LD_LIBRARY_PATH=$at/lib "$top/shared" | grep -q "^tile $(pkg-config --modversion tile)$"
-cc "$top/p.c" -o "$top/static" $(pkg-config --cflags tile) "$at/lib/libtile.a" $(pkg-config --static --libs tile | sed 's/-ltile//')
+libs=$(pkg-config --static --libs tile | sed 's/-ltile//')
+cc "$top/p.c" -o "$top/static" $(pkg-config --cflags tile) "$at/lib/libtile.a" $libs
 "$top/static" | grep -q '^tile '
 "$at/bin/tilec" version | grep -q "$(pkg-config --modversion tile)"
 "$at/bin/tilec" check "$at"/share/tile/kernels/*.tile

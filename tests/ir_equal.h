@@ -25,14 +25,31 @@ static bool eq_fail(ir_equal *e, const char *why)
     return false;
 }
 
+/* layouts by what they say: their numbers are the module's own */
 static bool eq_type(ir_equal *e, ir_type x, ir_type y)
 {
+    const ir_type_info *t = ir_type_of(e->a->m, x), *u = ir_type_of(e->b->m, y);
     strbuf p, q;
     sb_init(&p, e->s);
     sb_init(&q, e->s);
-    ir_type_print(e->a->m, x, &p);
-    ir_type_print(e->b->m, y, &q);
-    return str_eq(sb_str(&p), sb_str(&q)) ? true : eq_fail(e, "type");
+    if (t->kind != u->kind || t->stages != u->stages || t->nparts != u->nparts || !t->layout.id != !u->layout.id)
+        return eq_fail(e, "type");
+    for (int i = 0; i < t->nparts; i++)
+        if (!eq_type(e, t->parts[i], u->parts[i]))
+            return false;
+    if (t->layout.id) {
+        ir_layout_print(e->a->m, t->layout, &p);
+        ir_layout_print(e->b->m, u->layout, &q);
+        if (t->rank != u->rank || memcmp(t->shape, u->shape, sizeof t->shape[0] * (size_t)t->rank) != 0)
+            return eq_fail(e, "shape");
+        x = t->elem;
+        y = u->elem;
+    }
+    if (!t->nparts) {
+        ir_type_print(e->a->m, x, &p);
+        ir_type_print(e->b->m, y, &q);
+    }
+    return str_eq(sb_str(&p), sb_str(&q)) ? true : eq_fail(e, "type or layout");
 }
 
 static bool eq_loc(ir_equal *e, ir_loc x, ir_loc y)

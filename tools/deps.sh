@@ -1,6 +1,6 @@
 #!/bin/sh
-# deps.sh: installs what the project needs, by Debian package name. Quick when nothing is missing; uses sudo when not root, and
-# where that can't be, prints the line to run and stops.
+# deps.sh: installs what the project needs, by Debian package name. Quick when nothing is missing; uses sudo when not
+# root, and where that can't be, prints the line to run and stops.
 need=""
 for p in gcc g++ make flex bison pkg-config check libffi-dev llvm-22-dev zlib1g-dev libzstd-dev; do
     dpkg-query -W -f='${Status}' "$p" 2>/dev/null | grep -q 'ok installed' || need="$need $p"
@@ -26,7 +26,8 @@ export DEBIAN_FRONTEND
 log=$(mktemp)
 # a slow or busy mirror gets a second try
 for try in 1 2; do
-    $as apt-get update >"$log" 2>&1 && $as apt-get install -y --no-install-recommends $need >>"$log" 2>&1 && rm -f "$log" && exit 0
+    $as apt-get update >"$log" 2>&1 && $as apt-get install -y --no-install-recommends $need >>"$log" 2>&1 &&
+        rm -f "$log" && exit 0
 done
 tail -n 20 "$log" >&2
 echo "apt-get could not install:$need" >&2

@@ -1,23 +1,28 @@
 #!/bin/sh
-# fuzz.sh NAME...: builds tests/fuzz/fuzz_NAME.c with libFuzzer and runs each for FUZZ_SECONDS over its corpus, under address and
-# undefined behaviour sanitizers. Any crash, leak, time-out or run out of memory fails, and leaves its input in build/fuzz.
+# fuzz.sh NAME...: builds tests/fuzz/fuzz_NAME.c with libFuzzer and runs each for FUZZ_SECONDS over its corpus, under
+# address and undefined behaviour sanitizers. Any crash, leak, time-out or run out of memory fails, and leaves its input
+# in build/fuzz.
 seconds=${FUZZ_SECONDS:-60}
 cc=$(command -v clang clang-19 clang-14 2>/dev/null | head -n 1)
 if [ -z "$cc" ]; then
     echo "fuzzing needs clang: apt-get install clang libclang-rt-14-dev" >&2
     exit 1
 fi
-make --no-print-directory -s all B=build/fuzz CC="$cc" OPT='-O1 -g' SAN='-fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all' \
-    build/fuzz/libbase.a build/fuzz/libcompiler.a build/fuzz/libfrontend.a build/fuzz/libbackends.a build/fuzz/libruntime.a || exit 1
+san='-fsanitize=address,undefined -fno-sanitize-recover=all'
+build="make --no-print-directory -s all B=build/fuzz CC=$cc"
+rooms=
+for room in runtime backends frontend compiler base; do
+    rooms="$rooms build/fuzz/lib$room.a"
+done
+$build OPT='-O1 -g' SAN="$san -fsanitize=fuzzer-no-link" $rooms || exit 1
 llvm=$(command -v llvm-config-22)
 fail=0
 for name in "$@"; do
     corpus=tests/fuzz/corpus/$name
     work=build/fuzz/found-$name
     mkdir -p "$corpus" "$work"
-    "$cc" -std=c17 -D_GNU_SOURCE -O1 -g -I. -Ibuild/fuzz -fsanitize=address,undefined,fuzzer -fno-sanitize-recover=all \
-        tests/fuzz/fuzz_"$name".c -o build/fuzz/fuzz_"$name" -Wl,--start-group build/fuzz/libruntime.a build/fuzz/libbackends.a \
-        build/fuzz/libfrontend.a build/fuzz/libcompiler.a build/fuzz/libbase.a -Wl,--end-group \
+    "$cc" -std=c17 -D_GNU_SOURCE -O1 -g -I. -Ibuild/fuzz $san -fsanitize=fuzzer \
+        tests/fuzz/fuzz_"$name".c -o build/fuzz/fuzz_"$name" -Wl,--start-group $rooms -Wl,--end-group \
         $($llvm --link-shared --ldflags --libs) -lffi -lm -ldl -lpthread || { fail=1; continue; }
     dict=""
     [ -f tests/fuzz/"$name".dict ] && dict="-dict=tests/fuzz/$name.dict"

@@ -54,9 +54,11 @@ static void std_file(const tile_std_file *f)
 
 int main(void)
 {
-    printf("# Builtins\n\nMade by `make docs` from `frontend/builtins.def` and `kernels/std`. In a signature `a|b` are two spellings of one\n"
-           "argument, `=` gives a default, `*name` takes what positional arguments are left; `m` marks what is a method too,\n"
-           "`x.name(..)`. What each means of dtypes and shapes is in [language.md](language.md).\n\n"
+    printf("# Builtins\n\n"
+           "Made by `make docs` from `frontend/builtins.def` and `kernels/std`. In a signature `a|b` are two\n"
+           "spellings of one argument, `=` gives a default, `*name` takes what positional arguments are left; `m`\n"
+           "marks what is a method too, `x.name(..)`. What each means of dtypes and shapes is in\n"
+           "[language.md](language.md).\n\n"
            "## Functions\n\n| builtin | meaning |\n| --- | --- |\n");
     for (int i = 0; i < builtin_count(); i++)
         if (!(builtin_at(i)->flags & BI_TENSOR))

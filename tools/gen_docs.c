@@ -30,6 +30,9 @@ static const group groups[] = {
     {IR_OP_hint, "Facts and debugging",
      "A promise or assumption that doesn't hold makes the program's results unspecified."},
     {IR_OP_for, "Control", "Each region ends in its one `yield`, the body of a function in its one `return`."},
+    {IR_OP_convert, "The laid-out stage",
+     "m: a shared tile, c: a channel, pos: an i32 that counts slots. What is ASYNC gives a token, and is complete only "
+     "behind an `await` of it; laid.md tells the whole story."},
 };
 
 /* `|` would end a cell */
@@ -118,7 +121,9 @@ static void put_op(strbuf *out, const ir_op_info *o)
     put_count(out, o->nin);
     sb_puts(out, " → ");
     put_count(out, o->nout);
-    if (o->nregions)
+    if (o->nregions == VAR)
+        sb_puts(out, ", any regions");
+    else if (o->nregions)
         sb_putf(out, ", %d region%s", o->nregions, o->nregions == 1 ? "" : "s");
     sb_puts(out, " | ");
     put_op_attrs(out, o->attrs);

@@ -1,5 +1,5 @@
-# layers.awk: awk -f tools/layers.awk tools/layers.txt FILES: each #include "folder/.." must be an edge of layers.txt, and llvm-c
-# stands under backends/ only.
+# layers.awk: awk -f tools/layers.awk tools/layers.txt FILES: each #include "folder/.." must be an edge of layers.txt,
+# and llvm-c stands under backends/ only.
 FNR == NR {
     if ($0 !~ /^#/ && NF) {
         from = $1

@@ -24,15 +24,15 @@ emit() {
 cat <<'END'
 # One kernel at every stage
 
-This page is made by `tools/pipeline.sh` from `docs/pipeline.tile`; each text below is what `tilec emit --stage=NAME` prints, and
-those from `tir` on can be given back to `tilec emit`, to go on from there.
+This page is made by `tools/pipeline.sh` from `docs/pipeline.tile`; each text below is what `tilec emit --stage=NAME`
+prints, and those from `tir` on can be given back to `tilec emit`, to go on from there.
 
 ## The source: `.tile`
 END
 stage python 100 cat $src
 cat <<'END'
-The header says which sizes must agree: `K` stands in `a` and `b`, so a launch compares them. `grid` is evaluated by the host for
-each launch.
+The header says which sizes must agree: `K` stands in `a` and `b`, so a launch compares them. `grid` is evaluated by
+the host for each launch.
 
 ## `ast`: what the parser understood
 
@@ -42,24 +42,25 @@ stage '' 60 emit ast
 cat <<'END'
 ## `tir`: tile IR as lowered
 
-Typed SSA; tiles are values, tensors are arguments, control flow is structured (`for` has a region; the loop-carried `acc` is its
-parameter). `matmul.host` is what a launch evaluates before anything runs: `expect_eq` compares the dimensions of one name, and the
-grid is returned. `@n` are source locations, listed in front of the first function that needs them. `docs/ir.md` explains every op.
+Typed SSA; tiles are values, tensors are arguments, control flow is structured (`for` has a region; the loop-carried
+`acc` is its parameter). `matmul.host` is what a launch evaluates before anything runs: `expect_eq` compares the
+dimensions of one name, and the grid is returned. `@n` are source locations, listed in front of the first function
+that needs them. `docs/ir.md` explains every op.
 END
 stage '' 120 emit tir
 cat <<'END'
 ## `laid`: after the last pass
 
-For the CPU the passes end in tile IR without layouts (GPU targets give every tile one here). Functions are inlined, what doesn't
-change in the loop is hoisted out of it, and the tensor accesses have become pointers and masks.
+For the CPU the passes end in tile IR without layouts (GPU targets give every tile one here). Functions are inlined,
+what doesn't change in the loop is hoisted out of it, and the tensor accesses have become pointers and masks.
 END
 stage '' 140 emit laid
 cat <<'END'
 ## `llvm`: LLVM IR
 
-The code generator fuses tile ops of one shape into loops over vector chunks. Aranges, broadcasts and affine pointers never become
-vectors: a mask like `offset < size` becomes the trip count of a main loop without masks, and a masked tail. The entry runs the
-programs `first` to `last` of the grid.
+The code generator fuses tile ops of one shape into loops over vector chunks. Aranges, broadcasts and affine pointers
+never become vectors: a mask like `offset < size` becomes the trip count of a main loop without masks, and a masked
+tail. The entry runs the programs `first` to `last` of the grid.
 END
 stage llvm 100 emit llvm
 cat <<'END'

@@ -1,6 +1,7 @@
 #!/bin/sh
-# startup.sh [TILEC...]: wall time of whole processes, median of 21: `tilec version`, `tilec check` of 200 lines, and a cold
-# elementwise kernel and matrix product from source to result. Default: the shared and the static build in build/release.
+# startup.sh [TILEC...]: wall time of whole processes, median of 21: `tilec version`, `tilec check` of 200 lines, and a
+# cold elementwise kernel and matrix product from source to result. Default: the shared and the static build in
+# build/release.
 [ $# -eq 0 ] && set -- build/release/tilec build/release/tilec-static
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
@@ -24,6 +25,8 @@ for t in "$@"; do
     echo "$t"
     median "  version" "$t" version
     median "  check, $(wc -l <"$dir/lines.tile") lines" "$t" check "$dir/lines.tile"
-    median "  cold elementwise kernel to its result" "$t" run examples/add/add.tile add x=arange:f32[1000] y=arange:f32[1000] out=zeros:f32[1000] n=1000
-    median "  cold matrix product to its result" "$t" run kernels/matmul.tile matmul a=rand:f32[128,128] b=rand:f32[128,128] c=zeros:f32[128,128]
+    median "  cold elementwise kernel to its result" "$t" run examples/add/add.tile add \
+        x=arange:f32[1000] y=arange:f32[1000] out=zeros:f32[1000] n=1000
+    median "  cold matrix product to its result" "$t" run kernels/matmul.tile matmul \
+        a=rand:f32[128,128] b=rand:f32[128,128] c=zeros:f32[128,128]
 done

@@ -18,8 +18,10 @@ int tilec_targets(tilec *t)
     }
     str host = cpu_host_describe(t->a);
     printf("devices (--device):\n");
-    for (int i = 0; rt_drivers[i]; i++)
-        printf("  %-20s %s\n", rt_drivers[i]->name, rt_drivers[i]->doc);
+    for (int i = 0; rt_drivers[i]; i++) {
+        str name = str_fmt(t->a, "%s%s", rt_drivers[i]->name, rt_drivers[i]->numbered ? ":N" : "");
+        printf("  %-20.*s %s\n", STR_ARG(name), rt_drivers[i]->doc);
+    }
     printf("host: %.*s\n", STR_ARG(host));
     return EXIT_DONE;
 }

@@ -59,16 +59,20 @@ static int by_value(const void *x, const void *y)
 static int repeat(tilec *t, rt_session *s, long n, tile_error *err)
 {
     double *at = ARENA_ARRAY(t->a, double, (size_t)n + 1);
-    for (long i = 0; i < n; i++) {
-        double t0 = clock_now();
-        if (!rt_session_launch(s, err))
-            return fail(err);
-        at[i] = clock_now() - t0;
-    }
+    if (!rt_session_repeat(s, (uint32_t)n, at, err))
+        return fail(err);
     qsort(at, (size_t)n, sizeof *at, by_value);
     if (n)
         fprintf(stderr, "time: median of %ld more launches %.1f us, least %.1f us\n", n, at[n / 2] * 1e6, at[0] * 1e6);
     return EXIT_DONE;
+}
+
+static void print_code(const tilec *t, rt_session *s)
+{
+    strbuf b;
+    sb_init(&b, t->a);
+    rt_session_code(s, &b);
+    fwrite(b.at ? b.at : "", 1, b.n, stderr);
 }
 
 static void print_times(const tilec *t, const rt_session *s, double open, double launch)
@@ -107,6 +111,7 @@ static int launch(tilec *t, rt_session *s, long more, double opened, tile_error 
         return fail(err);
     if (tilec_has(t, OPT_TIME)) {
         print_times(t, s, opened, clock_now() - t0);
+        print_code(t, s);
         int code = repeat(t, s, more, err);
         if (code != EXIT_DONE)
             return code;

@@ -21,6 +21,18 @@ static int64_t last_level_cache(arena *a)
     return 32 << 20;
 }
 
+typedef struct emitted {
+    arena *a;
+    LLVMMemoryBufferRef b;
+    str out;
+} emitted;
+
+static void copy_out(void *ctx)
+{
+    emitted *e = ctx;
+    e->out = str_dup(e->a, (str){LLVMGetBufferStart(e->b), LLVMGetBufferSize(e->b)});
+}
+
 static bool build(void *ctx)
 {
     cpu_job *j = ctx;
@@ -39,11 +51,14 @@ static bool build(void *ctx)
         j->out = cg_print(c, j->a);
         return true;
     }
-    LLVMMemoryBufferRef b = NULL;
-    if (!cg_emit(c, j->stage == STAGE_ASM ? LLVMAssemblyFile : LLVMObjectFile, &b))
+    emitted e = {.a = j->a};
+    if (!cg_emit(c, j->stage == STAGE_ASM ? LLVMAssemblyFile : LLVMObjectFile, &e.b))
         return false;
-    j->out = str_dup(j->a, (str){LLVMGetBufferStart(b), LLVMGetBufferSize(b)});
-    LLVMDisposeMemoryBuffer(b);
+    bool done = arena_try(j->a, copy_out, &e);
+    LLVMDisposeMemoryBuffer(e.b);
+    if (!done)
+        arena_raise(j->a);
+    j->out = e.out;
     return true;
 }
 
@@ -52,6 +67,7 @@ bool cpu_compile(cpu_job *j, diags *d)
     j->p = plan_build(j->a, j->f);
     cg_init(&j->c, j->a, &j->target);
     bool ok = cg_protect(&j->c.errors, build, j);
+    cg_pass_on(&j->c);
     if (!ok)
         diag_report(d, DIAG_ERROR, "llvm", (span){0}, "LLVM can't compile kernel '%.*s': %.*s", STR_ARG(j->f->name),
                     STR_ARG(sb_str(&j->c.errors.text)));

@@ -192,8 +192,6 @@ typedef struct cpu_job {
     plan *p;
     cg c;
 } cpu_job;
-/* emit_text.c */
-bool cpu_emit_text(arena *a, str path, str text, const cg_target *t, backend_stage stage, str *out, diags *d);
 bool cpu_compile(cpu_job *j, diags *d); /* STAGE_LLVM, STAGE_ASM text, STAGE_BIN object bytes in j->out */
 
 #endif

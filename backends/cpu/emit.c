@@ -62,7 +62,7 @@ static bool emit(arena *a, const ir_module *m, const ir_func *k, const backend_t
 static bool emit_llvm(arena *a, str path, str text, const backend_target *t, backend_stage stage, str *out, diags *d)
 {
     cg_target target;
-    return target_of(a, t, &target, d) && cpu_emit_text(a, path, text, &target, stage, out, d);
+    return target_of(a, t, &target, d) && cg_emit_text(a, path, text, &target, stage, out, d);
 }
 
 extern const tile_backend cpu_backend;

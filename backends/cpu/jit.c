@@ -90,6 +90,25 @@ static bool start(void *ctx)
     return true;
 }
 
+typedef struct open_job {
+    cpu_jit *j;
+    bool ok;
+} open_job;
+
+static void open_jit(void *ctx)
+{
+    open_job *o = ctx;
+    cpu_jit *j = o->j;
+    j->triple = cg_host_triple(&j->a);
+    j->cpu = cg_host_cpu(&j->a);
+    j->features = cg_host_features(&j->a);
+    cg_errors e;
+    cg_errors_init(&e, &j->a);
+    o->ok = cg_protect(&e, start, j);
+    if (e.ended)
+        arena_raise(&j->a);
+}
+
 cpu_jit *cpu_jit_new(str *err)
 {
     cpu_jit *j = calloc(1, sizeof *j);
@@ -98,14 +117,15 @@ cpu_jit *cpu_jit_new(str *err)
         return NULL;
     }
     arena_init(&j->a, 0);
-    j->triple = cg_host_triple(&j->a);
-    j->cpu = cg_host_cpu(&j->a);
-    j->features = cg_host_features(&j->a);
-    cg_errors e;
-    cg_errors_init(&e, &j->a);
-    if (cg_protect(&e, start, j))
+    open_job o = {j, false};
+    if (!arena_try(&j->a, open_jit, &o)) {
+        o.ok = false;
+        *err = S("out of memory");
+    } else if (!o.ok) {
+        *err = S("LLVM's JIT can't be started on this machine");
+    }
+    if (o.ok)
         return j;
-    *err = S("LLVM's JIT can't be started on this machine");
     cpu_jit_free(j);
     return NULL;
 }
@@ -177,6 +197,9 @@ bool cpu_jit_compile(cpu_jit *j, arena *a, const ir_module *m, const ir_func *k,
     cg_errors e;
     cg_errors_init(&e, a);
     if (!cg_protect(&e, link_object, &l)) {
+        cpu_jit_release(j, &(cpu_kernel){.handle = l.rt});
+        if (e.ended)
+            arena_raise(a);
         str text = e.n ? sb_str(&e.text) : l.err;
         diag_report(d, DIAG_ERROR, "jit", (span){0}, "kernel '%.*s' can't be linked: %.*s", STR_ARG(k->name),
                     STR_ARG(text));

@@ -206,22 +206,6 @@ static bool assume_compare(nest *n, ir_code code, lv x, lv y, dtype d, lv *out)
     return true;
 }
 
-static ir_code mirrored(ir_code code)
-{
-    switch (code) {
-    case IR_OP_lt:
-        return IR_OP_gt;
-    case IR_OP_le:
-        return IR_OP_ge;
-    case IR_OP_gt:
-        return IR_OP_lt;
-    case IR_OP_ge:
-        return IR_OP_le;
-    default:
-        return code;
-    }
-}
-
 /* a ramp from a constant that stays within its type, so that widening each lane is widening the start */
 static bool widens_always(const nest *n, lv x, dtype from)
 {
@@ -408,8 +392,8 @@ lv ev_elt(nest *n, ir_op o, uint32_t at)
             return r;
         }
     }
-    if (nin == 2 &&
-        (assume_compare(n, code, in[0], in[1], from, &r) || assume_compare(n, mirrored(code), in[1], in[0], from, &r)))
+    if (nin == 2 && (assume_compare(n, code, in[0], in[1], from, &r) ||
+                     assume_compare(n, ir_exchanged(code), in[1], in[0], from, &r)))
         return r;
     cg_elt_op e = {.code = code,
                    .from = from,

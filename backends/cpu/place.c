@@ -32,7 +32,7 @@ typedef struct placer {
     VEC(mem_op) mem; /* of the segment so far, in program order */
     int32_t *at;     /* by op id: index in r->steps, -1 = not placed */
     plan_visit visit;
-    dep_list *deps;
+    dep_list deps; /* of the op that deps_of looks at */
 } placer;
 
 typedef struct shape_of {
@@ -149,20 +149,20 @@ static bool is_fusable(const ir_func *f, ir_op o)
 static void on_dep(plan_visit *v, ir_val d, bool ident)
 {
     placer *w = v->ctx;
-    vec_push(w->p->a, w->deps, ((dep){d, ident}));
+    vec_push(w->p->a, &w->deps, ((dep){d, ident}));
 }
 
 /* the DATA values of this region that o reads */
 static dep_list deps_of(placer *w, ir_op o)
 {
     const ir_func *f = w->p->f;
-    dep_list all = {0}, own = {0};
-    w->deps = &all;
+    dep_list own = {0};
+    w->deps = (dep_list){0};
     plan_visit_op(&w->visit, o);
-    for (uint32_t i = 0; i < all.n; i++) {
-        ir_op d = ir_def(f, all.at[i].v);
+    for (uint32_t i = 0; i < w->deps.n; i++) {
+        ir_op d = ir_def(f, w->deps.at[i].v);
         if (d.id && ir_o(f, d)->parent.id == w->r->r.id && !(ir_info(f, d)->flags & CTRL))
-            vec_push(w->p->a, &own, all.at[i]);
+            vec_push(w->p->a, &own, w->deps.at[i]);
     }
     return own;
 }

@@ -29,8 +29,7 @@ static uint64_t key_of(dtype d, uint64_t bits)
     if (isnan(x))
         return UINT64_MAX;
     x += 0.0;
-    uint64_t u;
-    memcpy(&u, &x, sizeof u);
+    uint64_t u = num_f64_bits(x);
     return u >> 63 ? ~u : u | (uint64_t)1 << 63;
 }
 

@@ -13,6 +13,7 @@
 #ifndef TILE_BACKENDS_LLVM_CG_H
 #define TILE_BACKENDS_LLVM_CG_H
 
+#include "backends/backend.h"
 #include "compiler/ir.h"
 
 #include <llvm-c/Core.h>
@@ -31,11 +32,13 @@ typedef struct cg_errors {
     arena *a;
     strbuf text;
     uint32_t n;
+    bool ended; /* memory did, in the protected call */
 } cg_errors;
 
 typedef struct cg_target {
     const char *triple, *cpu, *features; /* NUL-terminated */
     int opt_level;
+    const char *pipeline; /* LLVM's passes; NULL: target.c's own for the level */
     bool jit; /* code model and relocations for code that runs where it is made */
     bool debug_lines;
 } cg_target;
@@ -130,12 +133,17 @@ char *cg_host_cpu(arena *a);
 char *cg_host_features(arena *a);
 char *cg_host_triple(arena *a);
 
+/* emit_text.c: a text of stage llvm, read, verified, and printed or compiled */
+bool cg_emit_text(arena *a, str path, str text, const cg_target *t, backend_stage stage, str *out, diags *d);
+
 /* error.c */
 void cg_errors_init(cg_errors *e, arena *a);
 void cg_error(cg_errors *e, const char *fmt, ...) STR_PRINTF(2, 3);
 void cg_watch(cg *c); /* the context's diagnostics go to c->errors */
-/* fn(ctx), or false with the text of a fatal LLVM error in e; fn's own result otherwise */
+/* fn(ctx), or false with the text of a fatal LLVM error in e; fn's own result otherwise. Where memory ended, false and
+ * e->ended: the caller lets go of what it holds and passes that on, as cg_pass_on does */
 bool cg_protect(cg_errors *e, bool (*fn)(void *ctx), void *ctx);
+void cg_pass_on(cg *c); /* after cg_protect with c->errors: where memory ended, closes c and raises */
 
 /* debug.c */
 void cg_debug_begin(cg *c, const ir_func *f);

@@ -3,7 +3,7 @@
  * Two channels: the context's diagnostic handler (bad inline asm, resource limits; emission still claims success), and
  * the process-wide fatal error handler, after which LLVM would end the process. The second is caught with longjmp to
  * the innermost cg_protect of the thread; that is why one variable of this file is mutable, and thread-local: the
- * handler gets no context of ours.
+ * handler gets no context of ours. The end of an arena's memory passes here too, so that it leaves `innermost` right.
  */
 #include "backends/llvm/cg.h"
 
@@ -23,6 +23,7 @@ void cg_errors_init(cg_errors *e, arena *a)
 {
     e->a = a;
     e->n = 0;
+    e->ended = false;
     sb_init(&e->text, a);
 }
 
@@ -65,15 +66,39 @@ static void install(void)
     LLVMInstallFatalErrorHandler(on_fatal);
 }
 
+typedef struct call {
+    bool (*fn)(void *ctx);
+    void *ctx;
+    bool ok;
+} call;
+
+static void run_call(void *ctx)
+{
+    call *k = ctx;
+    k->ok = k->fn(k->ctx);
+}
+
 bool cg_protect(cg_errors *e, bool (*fn)(void *ctx), void *ctx)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, install);
     guard g = {.e = e, .outer = innermost};
-    bool ok = false;
+    call k = {fn, ctx, false};
+    jmp_buf *oom = e->a->oom;
     innermost = &g;
     if (setjmp(g.env) == 0)
-        ok = fn(ctx) && e->n == 0;
+        e->ended = !arena_try(e->a, run_call, &k);
+    else
+        k.ok = false;
+    e->a->oom = oom;
     innermost = g.outer;
-    return ok;
+    return k.ok && e->n == 0 && !e->ended;
+}
+
+void cg_pass_on(cg *c)
+{
+    if (!c->errors.ended)
+        return;
+    cg_close(c);
+    arena_raise(c->errors.a);
 }

@@ -160,8 +160,8 @@ static lval math_tanh(cg *c, lval x)
     lval e = exp_core(c, LLVMBuildFAdd(c->b, q, q, ""));
     lval one = cg_real(t, 1);
     lval r = LLVMBuildFDiv(c->b, cg_real(t, 2), LLVMBuildFAdd(c->b, e, one, ""), "");
-    lval big = cg_call2(c, CGI_copysign, LLVMBuildFSub(c->b, one, r, ""), x);
-    return cg_sel(c, cg_fcmp(c, LLVMRealOLT, a, cg_real(t, 0.6)), small, big);
+    lval y = cg_sel(c, cg_fcmp(c, LLVMRealOLT, a, cg_real(t, 0.6)), small, LLVMBuildFSub(c->b, one, r, ""));
+    return cg_call2(c, CGI_copysign, y, x); /* of the small ones that of -0 only */
 }
 
 lval cg_erf(cg *c, lval x)

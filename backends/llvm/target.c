@@ -20,10 +20,21 @@ static void init_x86(void)
     LLVMInitializeX86AsmPrinter();
 }
 
+static void init_nvptx(void)
+{
+    LLVMInitializeNVPTXTargetInfo();
+    LLVMInitializeNVPTXTarget();
+    LLVMInitializeNVPTXTargetMC();
+    LLVMInitializeNVPTXAsmPrinter();
+}
+
 bool cg_target_machine(cg *c)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, init_x86);
+    static pthread_once_t x86 = PTHREAD_ONCE_INIT, nvptx = PTHREAD_ONCE_INIT;
+    if (strncmp(c->target.triple, "nvptx", 5) == 0)
+        pthread_once(&nvptx, init_nvptx);
+    else
+        pthread_once(&x86, init_x86);
     LLVMTargetRef target;
     char *text = NULL;
     if (LLVMGetTargetFromTriple(c->target.triple, &target, &text)) {
@@ -61,10 +72,11 @@ bool cg_optimise(cg *c)
         "instcombine<no-verify-fixpoint>)",
     };
     int level = c->target.opt_level < 0 ? 0 : c->target.opt_level > 3 ? 3 : c->target.opt_level;
-    if (!pipelines[level])
+    const char *passes = c->target.pipeline ? c->target.pipeline : pipelines[level];
+    if (!passes)
         return true;
     LLVMPassBuilderOptionsRef o = LLVMCreatePassBuilderOptions();
-    LLVMErrorRef e = LLVMRunPasses(c->mod, pipelines[level], c->tm, o);
+    LLVMErrorRef e = LLVMRunPasses(c->mod, passes, c->tm, o);
     LLVMDisposePassBuilderOptions(o);
     if (!e)
         return true;
@@ -85,19 +97,31 @@ bool cg_emit(cg *c, LLVMCodeGenFileType type, LLVMMemoryBufferRef *out)
     return c->errors.n == 0;
 }
 
-str cg_print(cg *c, arena *a)
+typedef struct message {
+    arena *a;
+    char *text, *copy;
+} message;
+
+static void copy_message(void *ctx)
 {
-    char *text = LLVMPrintModuleToString(c->mod);
-    str s = str_dup(a, str_of(text));
-    LLVMDisposeMessage(text);
-    return s;
+    message *m = ctx;
+    m->copy = str_cstr(m->a, str_of(m->text));
 }
 
+/* LLVM's text as ours; LLVM's is let go, also where memory ends */
 static char *taken(arena *a, char *text)
 {
-    char *s = str_cstr(a, str_of(text));
+    message m = {a, text, NULL};
+    bool done = arena_try(a, copy_message, &m);
     LLVMDisposeMessage(text);
-    return s;
+    if (!done)
+        arena_raise(a);
+    return m.copy;
+}
+
+str cg_print(cg *c, arena *a)
+{
+    return str_of(taken(a, LLVMPrintModuleToString(c->mod)));
 }
 
 char *cg_host_cpu(arena *a)

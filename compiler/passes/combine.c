@@ -71,7 +71,7 @@ static bool load_with_other(rw *r, ir_op o)
     ir_attr_pair attrs[4];
     uint32_t n = p->nattr < COUNTOF(attrs) ? p->nattr : COUNTOF(attrs);
     for (uint32_t i = 0; i < n; i++)
-        attrs[i] = (ir_attr_pair){(ir_key)r->old->pool.at[p->attrs + 2 * i], {r->old->pool.at[p->attrs + 2 * i + 1]}};
+        attrs[i] = ir_attr_at(r->old, o, i);
     ir_val in[] = {rw_in(r, o, 0), rw_in(r, o, 1), ir_const_bits(&r->b, t, bits)}, out;
     ir_emit(&r->b,
             &(ir_desc){.code = IR_OP_load, .in = in, .nin = 3, .types = &t, .nout = 1, .attrs = attrs, .nattr = n},

@@ -170,7 +170,7 @@ static void copy_structured(rw *r, ir_op o)
             types[k++] = ir_vtype(r->old, ir_out(r->old, o, i));
         }
     for (uint32_t i = 0; i < p.nattr && i < COUNTOF(attrs); i++)
-        attrs[i] = (ir_attr_pair){(ir_key)r->old->pool.at[p.attrs + 2 * i], {r->old->pool.at[p.attrs + 2 * i + 1]}};
+        attrs[i] = ir_attr_at(r->old, o, i);
     rw_begin(r, o);
     ir_emit(&r->b,
             &(ir_desc){.code = (ir_code)p.code,

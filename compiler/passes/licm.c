@@ -74,7 +74,7 @@ static void move_guarded(rw *r, ir_op o, ir_op loop)
     ir_val in[] = {rw_in(r, o, 0), p.nin > 1 ? ir_bin(&r->b, IR_OP_and, rw_in(r, o, 1), runs) : runs,
                    p.nin > 2 ? rw_in(r, o, 2) : (ir_val){0}};
     for (uint32_t i = 0; i < p.nattr && i < COUNTOF(attrs); i++)
-        attrs[i] = (ir_attr_pair){(ir_key)r->old->pool.at[p.attrs + 2 * i], {r->old->pool.at[p.attrs + 2 * i + 1]}};
+        attrs[i] = ir_attr_at(r->old, o, i);
     ir_emit(&r->b,
             &(ir_desc){.code = IR_OP_load,
                        .in = in,

@@ -190,9 +190,9 @@ static uint32_t hints(rw *r, ir_op o, ir_attr_pair *out)
     const ir_op_data *p = ir_o(r->old, o);
     uint32_t n = 0;
     for (uint32_t i = 0; i < p->nattr; i++) {
-        ir_key key = (ir_key)r->old->pool.at[p->attrs + 2 * i];
+        ir_key key = ir_attr_at(r->old, o, i).key;
         if (key == KEY_cache || key == KEY_evict || key == KEY_rmw || key == KEY_sem || key == KEY_scope)
-            out[n++] = (ir_attr_pair){key, {r->old->pool.at[p->attrs + 2 * i + 1]}};
+            out[n++] = ir_attr_at(r->old, o, i);
     }
     return n;
 }

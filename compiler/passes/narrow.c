@@ -13,6 +13,8 @@ typedef struct narrow {
     axis known;
     guard_set *guards; /* NULL: none hold */
     ir_val *twin;      /* by old value id */
+    bool *wide;        /* by old value id: something takes it in 64 bits */
+    ir_attr one;
 } narrow;
 
 static bool is_i64_tile(const ir_func *f, ir_val v)
@@ -67,18 +69,69 @@ static bool wraps(ir_code code)
     return code == IR_OP_add || code == IR_OP_sub || code == IR_OP_mul || code == IR_OP_neg;
 }
 
+/* where the operands in 64 bits begin: select's condition is none */
+static uint32_t first_operand(ir_code code)
+{
+    return code == IR_OP_select ? 1 : 0;
+}
+
+static bool has_twin(const narrow *n, const ir_func *f, ir_op o)
+{
+    if (ir_nout(f, o) != 1 || !narrows(ir_op_code(f, o)) || !is_i64_tile(f, ir_out(f, o, 0)) ||
+        !fits(n, f, ir_out(f, o, 0)))
+        return false;
+    for (uint32_t i = first_operand(ir_op_code(f, o)); i < ir_nin(f, o); i++)
+        if (!fits(n, f, ir_in(f, o, i)))
+            return false;
+    return true;
+}
+
+static bool value_has_twin(const narrow *n, const ir_func *f, ir_val v)
+{
+    ir_op o = ir_def(f, v);
+    return o.id && has_twin(n, f, o);
+}
+
+/* ops that take twins and give what they gave before */
+static bool takes_compare(const narrow *n, const ir_func *f, ir_op o)
+{
+    ir_code code = ir_op_code(f, o);
+    return code >= IR_OP_eq && code <= IR_OP_ge && is_i64_tile(f, ir_in(f, o, 0)) && fits(n, f, ir_in(f, o, 0)) &&
+           fits(n, f, ir_in(f, o, 1));
+}
+
+static bool takes_cast(const narrow *n, const ir_func *f, ir_op o)
+{
+    return ir_op_code(f, o) == IR_OP_cast && value_has_twin(n, f, ir_in(f, o, 0)) && !ir_int(f, o, KEY_rtz, 0);
+}
+
+static bool takes_offset(const narrow *n, const ir_func *f, ir_op o)
+{
+    return ir_op_code(f, o) == IR_OP_ptr_add && is_i64_tile(f, ir_in(f, o, 1)) && fits(n, f, ir_in(f, o, 1));
+}
+
+/* marks the values whose 64 bits some op wants: only those get a cast of their twin */
+static void find_wide(narrow *n, const ir_func *f)
+{
+    for (uint32_t i = 1; i < f->ops.n; i++) {
+        ir_op o = {i};
+        if (!ir_o(f, o)->parent.id)
+            continue;
+        bool all = has_twin(n, f, o) || takes_compare(n, f, o) || takes_cast(n, f, o);
+        for (uint32_t k = 0; k < ir_nin(f, o); k++)
+            if (!(all || (k == 1 && takes_offset(n, f, o))) || !value_has_twin(n, f, ir_in(f, o, k)))
+                n->wide[ir_in(f, o, k).id] = true;
+    }
+}
+
 static bool make_twin(rw *r, ir_op o)
 {
     narrow *n = r->ctx;
     const ir_func *f = r->old;
-    if (ir_nout(f, o) != 1 || !narrows(ir_op_code(f, o)) || !is_i64_tile(f, ir_out(f, o, 0)) ||
-        !fits(n, f, ir_out(f, o, 0)))
-        return false;
-    uint32_t first = ir_op_code(f, o) == IR_OP_select ? 1 : 0;
+    uint32_t first = first_operand(ir_op_code(f, o));
     ir_val in[3];
-    for (uint32_t i = first; i < ir_nin(f, o); i++)
-        if (!fits(n, f, ir_in(f, o, i)))
-            return false;
+    if (!has_twin(n, f, o))
+        return false;
     rw_begin(r, o);
     ir_val v = ir_out(f, o, 0), twin;
     ir_type t = ir_type_with_dt(f->m, ir_vtype(f, v), DT_I32);
@@ -93,9 +146,9 @@ static bool make_twin(rw *r, ir_op o)
         for (uint32_t i = 0; i < p.nin; i++)
             in[i] = i < first ? rw_in(r, o, i) : in_32(r, ir_in(f, o, i));
         for (; nattr < p.nattr && nattr + 1 < COUNTOF(attrs); nattr++)
-            attrs[nattr] = (ir_attr_pair){(ir_key)f->pool.at[p.attrs + 2 * nattr], {f->pool.at[p.attrs + 2 * nattr + 1]}};
+            attrs[nattr] = ir_attr_at(f, o, nattr);
         if (wraps(ir_op_code(f, o)) && !ir_has(f, o, KEY_nowrap))
-            attrs[nattr++] = (ir_attr_pair){KEY_nowrap, ir_attr_int(f->m, 1)};
+            attrs[nattr++] = (ir_attr_pair){KEY_nowrap, n->one};
         ir_emit(&r->b,
                 &(ir_desc){.code = (ir_code)p.code,
                            .in = in,
@@ -107,7 +160,8 @@ static bool make_twin(rw *r, ir_op o)
                 &twin);
     }
     n->twin[v.id] = twin;
-    rw_set(r, o, 0, ir_cast(&r->b, twin, DT_I64));
+    if (n->wide[v.id])
+        rw_set(r, o, 0, ir_cast(&r->b, twin, DT_I64));
     return true;
 }
 
@@ -115,24 +169,17 @@ static bool take_twins(rw *r, ir_op o)
 {
     const narrow *n = r->ctx;
     const ir_func *f = r->old;
-    ir_code code = ir_op_code(f, o);
-    if (code >= IR_OP_eq && code <= IR_OP_ge) {
-        ir_val x = ir_in(f, o, 0), y = ir_in(f, o, 1);
-        if (!is_i64_tile(f, x) || !fits(n, f, x) || !fits(n, f, y))
-            return false;
+    if (takes_compare(n, f, o)) {
         rw_begin(r, o);
-        rw_set(r, o, 0, ir_cmp(&r->b, code, in_32(r, x), in_32(r, y)));
+        rw_set(r, o, 0, ir_cmp(&r->b, ir_op_code(f, o), in_32(r, ir_in(f, o, 0)), in_32(r, ir_in(f, o, 1))));
         return true;
     }
-    if (code == IR_OP_cast && n->twin[ir_in(f, o, 0).id].id) {
-        dtype to = ir_type_dt(f->m, ir_vtype(f, ir_out(f, o, 0)));
-        if (ir_int(f, o, KEY_rtz, 0))
-            return false;
+    if (takes_cast(n, f, o)) {
         rw_begin(r, o);
-        rw_set(r, o, 0, ir_cast(&r->b, n->twin[ir_in(f, o, 0).id], to));
+        rw_set(r, o, 0, ir_cast(&r->b, n->twin[ir_in(f, o, 0).id], ir_type_dt(f->m, ir_vtype(f, ir_out(f, o, 0)))));
         return true;
     }
-    if (code == IR_OP_ptr_add && is_i64_tile(f, ir_in(f, o, 1)) && fits(n, f, ir_in(f, o, 1))) {
+    if (takes_offset(n, f, o)) {
         rw_begin(r, o);
         rw_set(r, o, 0, ir_ptr_add(&r->b, rw_in(r, o, 0), in_32(r, ir_in(f, o, 1))));
         return true;
@@ -151,11 +198,14 @@ ir_func *pass_narrow(pass_ctx *c, ir_func *f)
     rw r;
     n.known = axis_build(c->scratch, f, c->opt);
     n.twin = ARENA_ARRAY(c->scratch, ir_val, f->vals.n);
+    n.one = ir_attr_int(f->m, 1);
     if (c->opt->narrow && f->kind == FUNC_KERNEL) {
         n.guards = guards_open(c, f);
         if (!n.guards && axis_guards(c, f, NULL))
             n.guards = guards_open(c, f);
     }
+    n.wide = ARENA_ARRAY(c->scratch, bool, f->vals.n);
+    find_wide(&n, f);
     rw_init(&r, c, f, visit, &n);
     return rw_run(&r);
 }

@@ -7,6 +7,10 @@ void rw_init(rw *r, pass_ctx *c, const ir_func *old, rw_visit *visit, void *ctx)
 {
     *r = (rw){.c = c, .old = old, .visit = visit, .ctx = ctx};
     r->f = ir_func_like(old, &r->map, c->scratch);
+    /* about as many as before: growing by doubling would touch twice the memory */
+    vec_reserve(r->f->a, &r->f->ops, old->ops.n);
+    vec_reserve(r->f->a, &r->f->vals, old->vals.n);
+    vec_reserve(r->f->a, &r->f->pool, old->pool.n);
     ir_builder_init(&r->b, r->f, c->scratch);
 }
 
@@ -69,10 +73,8 @@ void rw_copy(rw *r, ir_op o)
         in[i] = rw_in(r, o, i);
     for (uint32_t i = 0; i < p.nout; i++)
         types[i] = ir_vtype(r->old, ir_out(r->old, o, i));
-    for (uint32_t i = 0; i < p.nattr && i < COUNTOF(attrs); i++) {
-        attrs[i].key = (ir_key)r->old->pool.at[p.attrs + 2 * i];
-        attrs[i].val = (ir_attr){r->old->pool.at[p.attrs + 2 * i + 1]};
-    }
+    for (uint32_t i = 0; i < p.nattr && i < COUNTOF(attrs); i++)
+        attrs[i] = ir_attr_at(r->old, o, i);
     rw_begin(r, o);
     ir_emit(&r->b,
             &(ir_desc){.code = (ir_code)p.code,

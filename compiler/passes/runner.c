@@ -56,25 +56,42 @@ static void run_one(pass_ctx *c, pass_id id, bool inlined)
     vec_push(c->a, &c->stats, s);
 }
 
+typedef struct pass_list {
+    pass_ctx *c;
+    const pass_id *ids;
+    uint32_t n;
+    bool ok;
+} pass_list;
+
+static void run_list(void *ctx)
+{
+    pass_list *l = ctx;
+    pass_ctx *c = l->c;
+    bool inlined = false;
+    c->scratch->oom = c->m->a->oom;
+    for (uint32_t i = 0; i < l->n && l->ok; i++) {
+        run_one(c, l->ids[i], inlined);
+        inlined |= l->ids[i] == PASS_inline;
+        if (c->opt->dump)
+            c->opt->dump(c->opt->dump_ctx, passes[l->ids[i]].name, c->m);
+        if (c->opt->verify)
+            l->ok = ir_verify(c->m, c->d);
+    }
+}
+
 bool pass_run(ir_module *m, diags *d, const pass_options *opt, const pass_id *ids, uint32_t n, pass_ctx *out)
 {
     static const pass_options none;
     arena scratch;
     pass_ctx c = {.m = m, .a = m->a, .d = d, .opt = opt ? opt : &none, .scratch = &scratch};
-    bool inlined = false, ok = true;
+    pass_list l = {&c, ids, n, true};
     arena_init(&scratch, 0);
-    scratch.oom = m->a->oom;
-    for (uint32_t i = 0; i < n && ok; i++) {
-        run_one(&c, ids[i], inlined);
-        inlined |= ids[i] == PASS_inline;
-        if (c.opt->dump)
-            c.opt->dump(c.opt->dump_ctx, passes[ids[i]].name, m);
-        if (c.opt->verify)
-            ok = ir_verify(m, d);
-    }
+    bool done = arena_try(m->a, run_list, &l);
     arena_fini(&scratch);
     c.scratch = NULL;
+    if (!done)
+        arena_raise(m->a);
     if (out)
         *out = c;
-    return ok;
+    return l.ok;
 }

@@ -1,5 +1,6 @@
-/* split_offsets.c: pass split_offsets: a pointer tile's offset that is the sum of a uniform part and a rest is taken apart: the
- * uniform part moves the scalar pointer in 64 bits, and what is left in the tile often fits 32 bits without a guard.
+/* split_offsets.c: pass split_offsets: a pointer tile's offset that is the sum of a uniform part and a rest is taken
+ * apart: the uniform part moves the scalar pointer in 64 bits, and what is left in the tile often fits 32 bits
+ * without a guard.
  *
  *   splat(p) + (splat(u) + rest)   becomes   splat(p + u) + rest
  */

@@ -69,9 +69,8 @@ static uint32_t other_attrs(const rw *r, ir_op o, ir_attr_pair *out)
     const ir_op_data *p = ir_o(r->old, o);
     uint32_t n = 0;
     for (uint32_t i = 0; i < p->nattr && n < MOST_ATTRS; i++)
-        if (r->old->pool.at[p->attrs + 2 * i] != KEY_unroll)
-            out[n++] =
-                (ir_attr_pair){(ir_key)r->old->pool.at[p->attrs + 2 * i], {r->old->pool.at[p->attrs + 2 * i + 1]}};
+        if (ir_attr_at(r->old, o, i).key != KEY_unroll)
+            out[n++] = ir_attr_at(r->old, o, i);
     return n;
 }
 

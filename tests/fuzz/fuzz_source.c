@@ -1,5 +1,6 @@
-/* fuzz_source.c: libFuzzer on source text: parse, resolve, check; then lower the first kernel under its defaults and verify the
- * IR. Whatever the text, the front end ends with diagnostics; what it accepts must be IR that the verifier accepts.
+/* fuzz_source.c: libFuzzer on source text: parse, resolve, check; then lower the first kernel under its defaults and
+ * verify the IR. Whatever the text, the front end ends with diagnostics; what it accepts must be IR that the
+ * verifier accepts.
  *
  * Corpus: tests/fuzz/corpus/source, tests/corpus, tests/frontend, kernels; dictionary: tests/fuzz/source.dict.
  */
@@ -18,7 +19,8 @@ static fe_choice defaults(arena *a, const fe_kernel *k)
 {
     fe_binding *b = ARENA_ARRAY(a, fe_binding, k->ngenerics + 1);
     for (uint32_t i = 0; i < k->ngenerics; i++)
-        b[i] = (fe_binding){k->generics[i].name, {.kind = FE_V_DTYPE, .dt = k->generics[i].n ? k->generics[i].list[0] : DT_F32}};
+        b[i] = (fe_binding){k->generics[i].name,
+                            {.kind = FE_V_DTYPE, .dt = k->generics[i].n ? k->generics[i].list[0] : DT_F32}};
     return (fe_choice){.bind = b, .n = k->ngenerics};
 }
 

@@ -67,7 +67,7 @@ int main(int argc, char **argv)
         {"shapes", run_shapes},           {"memory", run_memory},     {"tensors", run_tensors},
         {"atomics", run_atomics},         {"dots", run_dots},         {"random", run_random},
         {"control", run_control},         {"programs", run_programs}, {"large", run_large},
-        {"others", run_others},
+        {"others", run_others},           {"gpu", run_gpus},
     };
     if (!parse(argc, argv)) {
         fputs("usage: run-tests [--device=NAME]... [--family=NAME] [--filter=TEXT] [--seed=N] [-v]\n", stderr);

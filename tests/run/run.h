@@ -156,6 +156,7 @@ void run_control(void);
 void run_programs(void);
 void run_large(void);
 void run_others(void);
+void run_gpus(void);
 /* others.c: builtins that a case calls, and whether none was left out */
 void run_note_builtins(const char *text);
 void run_check_builtins(void);

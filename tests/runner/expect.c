@@ -6,7 +6,8 @@
  *   # error-anywhere: ..                                  no place, or a place in another file
  *
  * and likewise for warnings and notes. Several may stand on a line. A missing error or warning fails, and so does one
- * that nobody expected; notes are only looked for.
+ * that nobody expected; notes are only looked for. The name of each diagnostic that was expected with text and columns
+ * goes to the test's `met` file, where there is one.
  */
 #include "tests/runner/runner.h"
 
@@ -111,16 +112,16 @@ static bool matches(const expectation *e, diags *d, uint32_t file, span at, str 
     return col == e->beg && (end_line != line || end == e->end);
 }
 
-static bool meet(expectations *x, diags *d, uint32_t file, diag_severity sev, span at, str text)
+static const expectation *meet(expectations *x, diags *d, uint32_t file, diag_severity sev, span at, str text)
 {
     for (uint32_t i = 0; i < x->list.n; i++) {
         expectation *e = &x->list.at[i];
         if (!e->met && e->severity == sev && matches(e, d, file, at, text)) {
             e->met = true;
-            return true;
+            return e;
         }
     }
-    return false;
+    return NULL;
 }
 
 static void unexpected(test *t, diags *d, const diag *g)
@@ -145,8 +146,11 @@ void expect_diags(test *t, diags *d, uint32_t file)
         find_on_line(t, line, ++number, &x);
     for (uint32_t i = 0; i < d->list.n; i++) {
         const diag *g = &d->list.at[i];
-        if (!meet(&x, d, file, g->severity, g->at, g->text))
+        const expectation *e = meet(&x, d, file, g->severity, g->at, g->text);
+        if (!e)
             unexpected(t, d, g);
+        else if (t->met && e->beg && e->text.n)
+            fprintf(t->met, "%s\n", g->name);
         for (uint32_t n = 0; n < g->notes.n; n++)
             meet(&x, d, file, DIAG_NOTE, g->notes.at[n].at, g->notes.at[n].text);
     }

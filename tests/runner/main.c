@@ -1,7 +1,8 @@
-/* main.c: test-runner [-v] [DIR|FILE...]: runs every test file found (default: tests), in order of name.
+/* main.c: test-runner [-v] [--met FILE] [DIR|FILE...]: runs every test file found (default: tests), in order of name.
  *
  * Each test has an arena of its own; what fails is printed with a diff; the last line is `N passed, N failed, N
  * skipped`, and the exit code 1 when any failed. A `skip: REASON` line skips a test, which is counted and named.
+ * --met: a line in FILE for each diagnostic that a test expects with text and columns, its name (tests/tools/diags.sh).
  */
 #include "tests/runner/runner.h"
 
@@ -14,6 +15,7 @@
 typedef struct runner {
     arena a;
     VEC(str) files;
+    FILE *met;
     bool verbose, bless;
     int passed, failed, skipped;
 } runner;
@@ -96,7 +98,7 @@ static void run_one(runner *r, str path)
     str kind = {0};
     arena_init(&a, (size_t)4 << 30);
     t = ARENA_NEW(&a, test);
-    *t = (test){.a = &a, .path = str_cstr(&r->a, path), .bless = r->bless};
+    *t = (test){.a = &a, .path = str_cstr(&r->a, path), .bless = r->bless, .met = r->met};
     sb_init(&t->out, &a);
     a.oom = &oom;
     if (setjmp(oom)) {
@@ -135,8 +137,10 @@ int main(int argc, char **argv)
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "-v") == 0)
             r.verbose = true;
+        else if (strcmp(argv[i], "--met") == 0 && i + 1 < argc && !r.met && (r.met = fopen(argv[i + 1], "w")))
+            i++;
         else if (argv[i][0] == '-') {
-            fprintf(stderr, "usage: test-runner [-v] [DIR|FILE...]\n");
+            fprintf(stderr, "usage: test-runner [-v] [--met FILE] [DIR|FILE...]\n");
             return 2;
         } else {
             find_files(&r, str_of(argv[i]), true);
@@ -149,6 +153,8 @@ int main(int argc, char **argv)
         qsort(r.files.at, r.files.n, sizeof *r.files.at, by_name);
     for (uint32_t i = 0; i < r.files.n; i++)
         run_one(&r, r.files.at[i]);
+    if (r.met && fclose(r.met) != 0)
+        r.failed++;
     printf("%d passed, %d failed, %d skipped\n", r.passed, r.failed, r.skipped);
     arena_fini(&r.a);
     return r.failed ? 1 : 0;

@@ -9,6 +9,8 @@
 
 #include "runtime/compile.h"
 
+#include <stdio.h>
+
 typedef struct test {
     arena *a;
     const char *path;
@@ -19,6 +21,7 @@ typedef struct test {
     bool failed;
     str skipped; /* reason; empty = not skipped */
     strbuf out;  /* what to print */
+    FILE *met;   /* where names of diagnostics that were met go; NULL = nowhere */
 } test;
 
 typedef void test_fn(test *t);

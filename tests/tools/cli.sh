@@ -41,7 +41,8 @@ cat >scale.tile <<'END'
 fn double(v):
     return v + v
 
-kernel scale[T: (f32, f16)](x: *T, y: *T, n: int, k: i32? = None, BLOCK: const = 64, f: const fn = identity) grid(cdiv(n, BLOCK)):
+kernel scale[T: (f32, f16)](x: *T, y: *T, n: int, k: i32? = None, BLOCK: const = 64,
+        f: const fn = identity) grid(cdiv(n, BLOCK)):
     i = program_id(0) * BLOCK + arange(0, BLOCK)
     v = f(load(x + i, i < n))
     if k is not None:
@@ -160,7 +161,8 @@ expect 1 '' $tilec emit scale.tile --stage=tir -o /nonexistent/x
 # run
 for dev in interp cpu; do
     expect 0 'y: f32[4]: 0 1 2 3' $tilec run scale.tile scale --device=$dev x=arange:f32[4] y=zeros:f32[4] n=4
-    expect 0 'y: f16[4]: 0 2 4 6' $tilec run scale.tile scale --device=$dev -D f=double x=arange:f16[4] y=zeros:f16[4] n=4
+    expect 0 'y: f16[4]: 0 2 4 6' $tilec run scale.tile scale --device=$dev -D f=double \
+        x=arange:f16[4] y=zeros:f16[4] n=4
     expect 0 'y: f32[4]: 0 3 6 9' $tilec run scale.tile scale --device=$dev x=arange:f32[4] y=zeros:f32[4] n=4 k=3
     expect 0 'y: f32[2]: 10 35' $tilec run scale.tile rows --device=$dev x=arange:f32[2,5] y=zeros:f32[2]
     expect 0 'y: f32[3]: 1 1 0' $tilec run scale.tile nogrid --device=$dev --grid=2 y=zeros:f32[3]

@@ -1,5 +1,6 @@
 #!/bin/sh
-# docs.sh TILEC: docs/pipeline.md is what tools/pipeline.sh makes, as far as the texts are ours (LLVM's differ by release).
+# docs.sh TILEC: docs/pipeline.md is what tools/pipeline.sh makes, as far as the texts are ours (LLVM's differ by
+# release).
 tilec=${1:?usage: docs.sh TILEC}
 ours() {
     sed '/^## `llvm`/,$d'

@@ -49,6 +49,11 @@ printf "# test: check\n%s # error@14-15: 'yy'\n" "$bad" >columns.tile
 expect 0 '1 passed' "$runner" columns.tile
 printf "# test: check\n%s # error@14-16: 'yy'\n" "$bad" >wrongcol.tile
 expect 1 'with these columns' "$runner" wrongcol.tile
+expect 0 '1 passed' "$runner" --met met.txt columns.tile
+expect 0 'UNKNOWN_NAME' cat met.txt
+expect 0 '1 passed' "$runner" --met met.txt met.tile
+expect 0 '0 met.txt' wc -c met.txt
+expect 2 'usage' "$runner" --met
 printf "# test: check\n%s # error: 'zz'\n" "$bad" >wrongtext.tile
 expect 1 'expected error' "$runner" wrongtext.tile
 printf "# test: check\n# error: 'yy'\n%s\n" "$bad" >wrongline.tile
@@ -73,7 +78,15 @@ expect 0 '1 passed' env TILE_BLESS=1 "$runner" tree.tile
 expect 0 '1 passed' "$runner" tree.tile
 echo more >>tree.ast
 expect 1 '- more' "$runner" tree.tile
-printf '// test: pass fold\ntile-ir 1 stage=tir target=any\nfn @f(%%a: i32) -> (i32) {\n  %%0 = const 0 : i32\n  %%1 = add %%a, %%0 : i32\n  return %%1\n}\n' >fold.tir
+cat >fold.tir <<'END'
+// test: pass fold
+tile-ir 1 stage=tir target=any
+fn @f(%a: i32) -> (i32) {
+  %0 = const 0 : i32
+  %1 = add %a, %0 : i32
+  return %1
+}
+END
 expect 1 'no ' "$runner" fold.tir
 expect 0 '1 passed' env TILE_BLESS=1 "$runner" fold.tir
 expect 0 '1 passed' "$runner" fold.tir
@@ -82,7 +95,14 @@ sed 's|//   return %a|//   return %b|' fold.tir >t && mv t fold.tir
 expect 1 '-   return %b' "$runner" fold.tir
 printf '// test: pass frob\ntile-ir 1 stage=tir target=any\n// expect:\n' >nopass.tir
 expect 1 "no pass 'frob'" "$runner" nopass.tir
-printf '// test: round-trip\ntile-ir 1 stage=tir target=any\nfn @f(%%q: i32) -> (i32) {\n  %%9 = add %%q, %%q : i32\n  return %%9\n}\n' >trip.tir
+cat >trip.tir <<'END'
+// test: round-trip
+tile-ir 1 stage=tir target=any
+fn @f(%q: i32) -> (i32) {
+  %9 = add %q, %q : i32
+  return %9
+}
+END
 expect 1 '-   %9 = add' "$runner" trip.tir
 expect 0 '1 passed' env TILE_BLESS=1 "$runner" trip.tir
 expect 0 '1 passed' "$runner" trip.tir

@@ -105,8 +105,9 @@ START_TEST(str_distances)
     static const struct {
         const char *a, *b;
         unsigned d;
-    } rows[] = {{"", "", 0}, {"a", "", 1}, {"load", "laod", 1}, {"store", "stroe", 1}, {"arange", "range", 1}, {"kitten", "sitting", 3},
-                {"ab", "ba", 1}, {"abc", "cab", 2}, {"flaw", "lawn", 2}};
+    } rows[] = {{"", "", 0},           {"a", "", 1},           {"load", "laod", 1},
+                {"store", "stroe", 1}, {"arange", "range", 1}, {"kitten", "sitting", 3},
+                {"ab", "ba", 1},       {"abc", "cab", 2},      {"flaw", "lawn", 2}};
     for (size_t i = 0; i < COUNTOF(rows); i++) {
         ck_assert_uint_eq(str_distance(str_of(rows[i].a), str_of(rows[i].b), 9), rows[i].d);
         ck_assert_uint_eq(str_distance(str_of(rows[i].b), str_of(rows[i].a), 9), rows[i].d);
@@ -287,8 +288,10 @@ START_TEST(diags_show_places)
                        "    ^~~~\n"
                        "error: nowhere\n";
     ck_assert_str_eq(str_cstr(&a, s), want);
-    ck_assert_str_eq(str_cstr(&a, rendered(&d, DIAG_SHORT)), "f.tile:2:6: error: bad 'yy'\nf.tile:3:1: warning: w\nerror: nowhere\n");
-    ck_assert_ptr_nonnull(strstr(str_cstr(&a, rendered(&d, DIAG_JSON)), "\"line\": 2, \"col\": 6, \"end_line\": 2, \"end_col\": 8"));
+    ck_assert_str_eq(str_cstr(&a, rendered(&d, DIAG_SHORT)),
+                     "f.tile:2:6: error: bad 'yy'\nf.tile:3:1: warning: w\nerror: nowhere\n");
+    ck_assert_ptr_nonnull(
+        strstr(str_cstr(&a, rendered(&d, DIAG_JSON)), "\"line\": 2, \"col\": 6, \"end_line\": 2, \"end_col\": 8"));
     uint32_t line, col;
     diags_place(&d, f, 17, &line, &col);
     ck_assert(line == 3 && col == 5);

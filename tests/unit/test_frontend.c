@@ -212,65 +212,13 @@ START_TEST(wrong_files)
 }
 END_TEST
 
-/* checks a text made of a head, n numbered lines (two places for the number), and a tail; the only error contains
- * `fault` */
-static void limit(const char *head, const char *line, int n, const char *tail, const char *fault)
-{
-    env e;
-    strbuf sb;
-    arena a;
-    arena_init(&a, 0);
-    sb_init(&sb, &a);
-    sb_puts(&sb, head);
-    for (int i = 0; i < n; i++)
-        for (const char *p = line; *p; p++) {
-            if (*p == '#')
-                sb_putf(&sb, "%d", i);
-            else if (*p == '@')
-                sb_putf(&sb, "%d", i + 1);
-            else if (*p == '>')
-                for (int k = 0; k <= i; k++)
-                    sb_puts(&sb, "  ");
-            else
-                sb_putc(&sb, *p);
-        }
-    sb_puts(&sb, tail);
-    sb_putc(&sb, 0);
-    env_load(&e, sb.at);
-    ck_assert(e.u != NULL);
-    ck_assert(fe_check(e.u) == (fault == NULL));
-    strbuf out;
-    sb_init(&out, &e.a);
-    diags_render(&e.d, DIAG_SHORT, &out);
-    ck_assert_msg(e.d.errors == (fault != NULL), "%.*s", STR_ARG(sb_str(&out)));
-    if (fault)
-        ck_assert_msg(strstr(str_cstr(&e.a, e.d.list.at[0].text), fault) != NULL, "%.*s", STR_ARG(e.d.list.at[0].text));
-    arena_fini(&e.a);
-    arena_fini(&a);
-}
-
-START_TEST(limits)
-{
-    const char *k = "kernel k(x: *f32, n: int):\n";
-    limit("fn g0(x):\n    return x\n", "fn g@(x):\n    return g#(x)\n", 120,
-          "kernel k(x: *f32):\n    store(x, g120(1.0))\n", "calls nested more than 100 deep");
-    limit("fn g0(x, c):\n    return x + c\n", "fn g@(x, c):\n    return g#(x, c * 2) + g#(x, c * 2 + 1)\n", 30,
-          "kernel k(x: *f32):\n    store(x, g30(load(x), 0))\n", "kernel is too long");
-    limit(k, "    if n == #:\n        return\n", 200, "    store(x, n)\n", "nested too deep: more than 160 levels");
-    limit(k, "    if n == #:\n        return\n", 100, "    store(x, n)\n", NULL);
-    limit(k, "    v# = n + #\n    if n == #:\n        v# = 3\n", 300, "", NULL);
-    limit(k, ">for i# in range(0, n):\n", 17, "                                        store(x, n)\n",
-          "nested too deep: more than 16 levels");
-    limit("kernel k(x: *f32, n: int):\n    a = (n, n)\n", "    a = (a, a)\n", 20, "", "list of 131070 elements");
-    limit("kernel k(x: *f32, n: int):\n    a = (1, n)\n", "    a = a + a\n", 40, "", "list of 131072 elements");
-    limit(
-        k,
-        "    for i in static_range(8000):\n        a = (n, n, n, n, n, n, n, n, n, n, n, n, n, n, n, n, n, n, n, n)\n",
-        60, "", "kernel is too long");
-}
-END_TEST
-
 #ifdef TILE_TEST_ALLOC
+static void load_and_check(env *e)
+{
+    e->u = fe_load(&e->a, &e->d, S("test.tile"), str_of(source), NULL);
+    ck_assert(e->u && fe_check(e->u));
+}
+
 /* memory ends at every allocation in turn: the owner is told, nothing else happens */
 START_TEST(memory_ends)
 {
@@ -285,8 +233,7 @@ START_TEST(memory_ends)
         e.a.oom = &oom;
         if (setjmp(oom) == 0) {
             arena_fail_after(n);
-            e.u = fe_load(&e.a, &e.d, S("test.tile"), str_of(source), NULL);
-            ck_assert(e.u && fe_check(e.u));
+            load_and_check(&e);
         } else {
             ended = true;
         }
@@ -306,7 +253,6 @@ int main(void)
     tcase_add_test(t, choices);
     tcase_add_test(t, bindings);
     tcase_add_test(t, wrong_files);
-    tcase_add_test(t, limits);
 #ifdef TILE_TEST_ALLOC
     tcase_add_test(t, memory_ends);
 #endif

@@ -1,4 +1,5 @@
-/* test_num.c: the narrow float formats, every pattern of those of 8 and 16 bits, and conversions against the compiler's own. */
+/* test_num.c: the narrow float formats, every pattern of those of 8 and 16 bits, and conversions against the
+ * compiler's own. */
 #include "base/base.h"
 #include "compiler/types.h"
 
@@ -94,18 +95,21 @@ START_TEST(casts_between_all)
     for (int from = 1; from < DT_COUNT; from++)
         for (int to = 1; to < DT_COUNT; to++)
             for (uint64_t i = 0; i < 3000; i++) {
-                uint64_t x = dt_wrap((dtype)from, i < 8 ? (uint64_t)0 - i : mix(i) >> (i % 50)), y = dt_cast((dtype)from, (dtype)to, x, false);
+                uint64_t x = dt_wrap((dtype)from, i < 8 ? (uint64_t)0 - i : mix(i) >> (i % 50)),
+                         y = dt_cast((dtype)from, (dtype)to, x, false);
                 ck_assert_uint_eq(y, dt_wrap((dtype)to, y));
                 if (from == to)
                     ck_assert_uint_eq(x, y);
                 if (dt_is_int((dtype)from) && dt_is_int((dtype)to))
                     ck_assert_uint_eq(y, dt_wrap((dtype)to, (uint64_t)dt_int((dtype)from, x)));
                 if (dt_is_int((dtype)from) && to == DT_F32) {
-                    float f = dt_is_signed((dtype)from) ? (float)dt_int((dtype)from, x) : (float)dt_wrap((dtype)from, x);
+                    float f =
+                        dt_is_signed((dtype)from) ? (float)dt_int((dtype)from, x) : (float)dt_wrap((dtype)from, x);
                     ck_assert_double_eq(dt_float(DT_F32, y), (double)f);
                 }
                 if (dt_is_int((dtype)from) && to == DT_F64) {
-                    double f = dt_is_signed((dtype)from) ? (double)dt_int((dtype)from, x) : (double)dt_wrap((dtype)from, x);
+                    double f =
+                        dt_is_signed((dtype)from) ? (double)dt_int((dtype)from, x) : (double)dt_wrap((dtype)from, x);
                     ck_assert_double_eq(dt_float(DT_F64, y), f);
                 }
             }

@@ -471,6 +471,13 @@ START_TEST(damaged)
 }
 END_TEST
 
+static bool reads(arena *a, str text)
+{
+    diags d;
+    diags_init(&d, a);
+    return ir_read(a, &d, S("t"), text) != NULL;
+}
+
 /* memory that ends in the middle of reading comes back to the caller's handler */
 START_TEST(out_of_memory)
 {
@@ -486,9 +493,7 @@ START_TEST(out_of_memory)
         arena_init(&a, limit);
         a.oom = &oom;
         if (setjmp(oom) == 0) {
-            diags d;
-            diags_init(&d, &a);
-            bool done = ir_read(&a, &d, S("t"), text) != NULL;
+            bool done = reads(&a, text);
             arena_fini(&a);
             ck_assert(done);
             break;

@@ -8,6 +8,7 @@
  * is built here and broken by hand; and so is the placing of messages about functions that no text stands behind.
  */
 #include "compiler/ir.h"
+#include "compiler/layout.h"
 
 #include <check.h>
 #include <dirent.h>
@@ -15,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const dirs[] = {"tests/ir/verify", "tests/ir/read"};
+static const char *const dirs[] = {"tests/ir/verify", "tests/ir/read", "tests/ir/laid"};
 
 typedef struct fixture {
     arena a;
@@ -305,24 +306,71 @@ static void break_layout(fixture *t)
     tile_param(t)->layout.id = 1;
 }
 
+/* types of the laid-out stage that no text can give */
+static ir_type shared_tile(fixture *t)
+{
+    int64_t shape[] = {4, 4};
+    int order[] = {1, 0};
+    lay_shared map = lay_shared_linear(2, shape, order);
+    return ir_type_shared(t->m, ir_type_num(t->m, DT_F32), 2, shape, ir_layout_make_shared(t->m, &map));
+}
+
+static ir_type_info *chan_param(fixture *t)
+{
+    ir_type part = shared_tile(t), y = ir_type_chan(t->m, 2, 1, &part);
+    t->m->stage = LAID;
+    t->f->vals.at[t->x.id].type = y;
+    return (ir_type_info *)(uintptr_t)ir_type_of(t->m, y);
+}
+
+static void break_early(fixture *t)
+{
+    t->f->vals.at[t->x.id].type = shared_tile(t);
+}
+static void break_shared_shape(fixture *t)
+{
+    ir_type y = shared_tile(t);
+    t->m->stage = LAID;
+    t->f->vals.at[t->x.id].type = y;
+    ((ir_type_info *)(uintptr_t)ir_type_of(t->m, y))->shape[0] = 8;
+}
+static void break_layout_kind(fixture *t)
+{
+    t->m->stage = LAID;
+    tile_param(t)->layout = ir_type_of(t->m, shared_tile(t))->layout;
+}
+static void break_chan_slots(fixture *t)
+{
+    chan_param(t)->stages = 0;
+}
+static void break_chan_parts(fixture *t)
+{
+    chan_param(t)->nparts = 0;
+}
+static void break_chan_part(fixture *t)
+{
+    ir_type_info *c = chan_param(t);
+    c->parts[0] = ir_type_num(t->m, DT_F32);
+}
+
 START_TEST(broken)
 {
     static const struct {
         breaker *how;
         const char *text;
     } cases[] = {
-        {break_code, "no known code"},
-        {break_nop, "no known code 0"},
+        {break_code, "an op of no known code"},
+        {break_nop, "an op of no known code 0"},
         {break_operand, "op 'add': operand 0 is no value"},
         {break_no_operand, "op 'add': operand 1 is no value"},
         {break_later, "op 'add': operand 0 is not defined before it"},
         {break_result, "op 'add': result 0 belongs to another op"},
         {break_count, "op 'add': expected 2 operands, found 1"},
-        {break_prev, "linked wrongly"},
-        {break_parent, "linked wrongly"},
-        {break_cycle, "linked wrongly"},
-        {break_last, "linked wrongly"},
-        {break_next, "linked wrongly"},
+        {break_prev, "the ops of a region are linked wrongly"},
+        {break_parent, "the ops of a region are linked wrongly"},
+        {break_cycle, "the ops of a region are linked wrongly"},
+        {break_last, "the ops of a region are linked wrongly"},
+        {break_next, "the ops of a region are linked wrongly"},
         {break_type, "op 'add': result 0 has no type"},
         {break_body, "its body does not have its parameters"},
         {break_params, "its body does not have its parameters"},
@@ -338,6 +386,12 @@ START_TEST(broken)
         {break_tile_extent, "is a tile of no elements or more than 2^20"},
         {break_tile_count, "is a tile of no elements or more than 2^20"},
         {break_layout, "has a layout before the laid-out stage"},
+        {break_early, "has a type of the laid-out stage"},
+        {break_shared_shape, "has a layout of another kind or shape"},
+        {break_layout_kind, "has a layout of another kind or shape"},
+        {break_chan_slots, "is a channel of no legal size"},
+        {break_chan_parts, "is a channel of no legal size"},
+        {break_chan_part, "is a channel of what is no sound shared tile"},
     };
     for (size_t i = 0; i < COUNTOF(cases); i++) {
         fixture *t = open_func();

@@ -1,7 +1,7 @@
 /* emit_text.c: a text of stage llvm, read back: LLVM's reader and verifier judge it; nothing is optimised again, for
  * what `emit --stage=llvm` prints has been through that already. Faults are shown at their place in the text.
  */
-#include "backends/cpu/cpu.h"
+#include "backends/llvm/cg.h"
 
 #include <llvm-c/IRReader.h>
 #include <stdlib.h>
@@ -67,12 +67,13 @@ static void report(diags *d, arena *a, str path, str text, str why)
     diag_report(d, DIAG_ERROR, "llvm", at, "LLVM: %.*s", (int)n, p);
 }
 
-bool cpu_emit_text(arena *a, str path, str text, const cg_target *t, backend_stage stage, str *out, diags *d)
+bool cg_emit_text(arena *a, str path, str text, const cg_target *t, backend_stage stage, str *out, diags *d)
 {
     text_job *j = ARENA_NEW(a, text_job);
     *j = (text_job){.a = a, .text = text, .stage = stage};
     cg_init(&j->c, a, t);
     bool ok = cg_protect(&j->c.errors, build, j);
+    cg_pass_on(&j->c);
     if (!ok)
         report(d, a, path, text, sb_str(&j->c.errors.text));
     else

@@ -1,14 +1,14 @@
-/* tile-bench.c: tile-bench [--suite=norm,latency] [--device=cpu] [--kernels=DIR]: one JSON line a figure, on stdout.
+/* tile_bench_cpu.c: suites norm and latency on the CPU.
  *
  *   norm     elementwise, rmsnorm and softmax over 64 MiB of f32, beside a streaming copy: non-temporal stores, 2
- * threads, 512 MiB, bytes read and written counted. `ratio` is ours to that copy. latency  check of a source of 200
- * lines, cold source to the end of the first launch, and a launch of a known kernel
+ *            threads, 512 MiB, bytes read and written counted. `ratio` is ours to that copy
+ *   latency  check of a source of 200 lines, cold source to the end of the first launch, and a launch of a known kernel
  *
  * Times are medians; buffers are touched first; two buffers a kernel are more than the last-level cache holds.
  */
-#include "base/base.h"
+#include "tools/tile_bench.h"
+
 #include "frontend/frontend.h"
-#include "runtime/tile.h"
 
 #include <emmintrin.h>
 #include <stdio.h>
@@ -18,24 +18,6 @@
 #define REPEAT 25
 #define COPY_BYTES ((int64_t)512 << 20)
 #define NORM_BYTES ((int64_t)64 << 20)
-
-typedef struct bench {
-    tile_device *dev;
-    const char *device, *kernels;
-    double copy_gbs;
-} bench;
-
-static int by_value(const void *x, const void *y)
-{
-    double a = *(const double *)x, b = *(const double *)y;
-    return (a > b) - (a < b);
-}
-
-static double median(double *t, int n)
-{
-    qsort(t, (size_t)n, sizeof *t, by_value);
-    return t[n / 2];
-}
 
 static void *buffer(int64_t bytes)
 {
@@ -83,7 +65,7 @@ static void run_copy(bench *b)
         pool_run(two, copy_span, &j, COPY_BYTES, COPY_BYTES / 2);
         t[i] = clock_now() - t0;
     }
-    double m = median(t, REPEAT);
+    double m = time_median(t, REPEAT);
     b->copy_gbs = 2 * (double)COPY_BYTES / m * 1e-9;
     printf("{\"work\": \"copy\", \"shape\": [%lld], \"dtype\": \"u8\", \"peer\": \"nt-copy-2\", \"us\": %.1f, \"gbs\": "
            "%.2f}\n",
@@ -122,7 +104,7 @@ static bool run_kernel(bench *b, const char *file, const char *name, const int64
         t[i] = clock_now() - t0;
     }
     if (ok) {
-        double m = median(t, REPEAT), gbs = (double)bytes / m * 1e-9;
+        double m = time_median(t, REPEAT), gbs = (double)bytes / m * 1e-9;
         printf("{\"work\": \"%s\", \"shape\": [%lld%s", name, (long long)shape[0], rank > 1 ? ", " : "");
         if (rank > 1)
             printf("%lld", (long long)shape[1]);
@@ -135,7 +117,7 @@ static bool run_kernel(bench *b, const char *file, const char *name, const int64
     return ok;
 }
 
-static bool suite_norm(bench *b)
+bool bench_cpu_norm(bench *b)
 {
     int64_t n = NORM_BYTES / 4, shape[2] = {n / 4096, 4096}, cols = 4096;
     float *x = buffer(NORM_BYTES), *y = buffer(NORM_BYTES), *z = buffer(NORM_BYTES), *w = buffer(cols * 4);
@@ -208,7 +190,7 @@ static bool time_check(bench *b)
             return false;
         }
     }
-    print_time(b, "check", "200 lines", median(t, REPEAT));
+    print_time(b, "check", "200 lines", time_median(t, REPEAT));
     return true;
 }
 
@@ -251,11 +233,11 @@ static bool time_launch(bench *b, const tile_arg *args, int n)
     }
     tile_module_close(mod);
     if (ok)
-        print_time(b, "launch", "1000 elements", median(t, MANY));
+        print_time(b, "launch", "1000 elements", time_median(t, MANY));
     return ok;
 }
 
-static bool suite_latency(bench *b)
+bool bench_cpu_latency(bench *b)
 {
     int64_t shape[2] = {256, 256}, n = 1000;
     float *x = buffer(256 * 256 * 4), *y = buffer(256 * 256 * 4), *z = buffer(256 * 256 * 4);
@@ -274,35 +256,4 @@ static bool suite_latency(bench *b)
     free(y);
     free(z);
     return ok;
-}
-
-int main(int argc, char **argv)
-{
-    bench b = {.device = "cpu", .kernels = "kernels"};
-    const char *suites = "norm,latency";
-    tile_error err;
-    bool ok = true;
-    for (int i = 1; i < argc; i++) {
-        if (strncmp(argv[i], "--suite=", 8) == 0)
-            suites = argv[i] + 8;
-        else if (strncmp(argv[i], "--device=", 9) == 0)
-            b.device = argv[i] + 9;
-        else if (strncmp(argv[i], "--kernels=", 10) == 0)
-            b.kernels = argv[i] + 10;
-        else {
-            fprintf(stderr, "usage: tile-bench [--suite=norm,latency] [--device=DEV] [--kernels=DIR]\n");
-            return 2;
-        }
-    }
-    if (strstr(suites, "latency")) /* first: it opens the device itself, cold */
-        ok &= suite_latency(&b);
-    b.dev = tile_device_open(b.device, &err);
-    if (!b.dev) {
-        fprintf(stderr, "tile-bench: %s\n", err.text);
-        return 2;
-    }
-    if (strstr(suites, "norm"))
-        ok &= suite_norm(&b);
-    tile_device_close(b.dev);
-    return ok ? 0 : 1;
 }

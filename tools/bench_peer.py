@@ -1,0 +1,93 @@
+"""Times other libraries for tile-bench, which starts this by --peer-command and takes turns with it.
+
+Reads a request a line and answers each with one line:
+    cudnn attn B H S D CAUSAL   fa2 attn ...         prepares, answers "ok"
+    torch rmsnorm|softmax M N   inductor ...         prepares, answers "ok"
+    time SECONDS                runs about so long, answers the microseconds of one launch
+What fails is answered with "error WORDS". Data is random; norms go round buffers that exceed the cache, as graphs.
+"""
+import os
+import sys
+
+answers = os.fdopen(os.dup(1), 'w')
+os.dup2(2, 1)  # what libraries print is no answer
+
+import torch  # noqa: E402
+import torch.nn.functional as F  # noqa: E402
+
+
+def attn(peer, b, h, s, d, causal):
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+    backend = {'cudnn': SDPBackend.CUDNN_ATTENTION, 'fa2': SDPBackend.FLASH_ATTENTION}[peer]
+    q, k, v = (torch.randn(b, h, s, d, device='cuda', dtype=torch.float16) for _ in range(3))
+
+    def run():
+        with sdpa_kernel(backend):
+            F.scaled_dot_product_attention(q, k, v, is_causal=bool(causal))
+    return run, 1, False
+
+
+def norm(peer, work, m, n):
+    sets = max(1, min(8, int(120e6 / (m * n * 4)) + 1))
+    xs = [torch.randn(m, n, device='cuda', dtype=torch.float16) for _ in range(sets)]
+    w = torch.randn(n, device='cuda', dtype=torch.float16)
+    op = (lambda x: F.rms_norm(x, (n,), w, 1e-5)) if work == 'rmsnorm' else (lambda x: torch.softmax(x, -1))
+    if peer == 'inductor':
+        op = torch.compile(op, dynamic=False, mode='max-autotune-no-cudagraphs')
+    return (lambda: [op(x) for x in xs]), sets, True
+
+
+class Work:
+    def __init__(self, words):
+        peer, work, *numbers = words
+        numbers = [int(x) for x in numbers]
+        run, self.launches, graph = attn(peer, *numbers) if work == 'attn' else norm(peer, work, *numbers)
+        with torch.no_grad():
+            for _ in range(3):
+                run()
+            torch.cuda.synchronize()
+            if graph:
+                captured = torch.cuda.CUDAGraph()
+                with torch.cuda.graph(captured):
+                    for _ in range(-(-8 // self.launches)):
+                        run()
+                self.launches *= -(-8 // self.launches)
+                self.run = captured.replay
+            else:
+                self.run = run
+        self.us = self.block(3)
+
+    def block(self, n):
+        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        with torch.no_grad():
+            self.run()
+            start.record()
+            for _ in range(n):
+                self.run()
+            end.record()
+        torch.cuda.synchronize()
+        return start.elapsed_time(end) * 1e3 / n / self.launches
+
+    def time(self, seconds):
+        self.us = self.block(max(1, int(seconds * 1e6 / (self.us * self.launches))))
+        return self.us
+
+
+def main():
+    torch.manual_seed(0)
+    work = None
+    for line in sys.stdin:
+        words = line.split()
+        try:
+            if words[0] == 'time':
+                answer = '%.4f' % work.time(float(words[1]))
+            else:
+                work = None
+                work = Work(words)
+                answer = 'ok'
+        except Exception as e:
+            answer = 'error ' + ' '.join(str(e).split())[:300]
+        print(answer, file=answers, flush=True)
+
+
+main()
