@@ -16,7 +16,7 @@
 #include "compiler/verify_sched.h"
 
 #define MAX_ROUNDS 1000
-#define MAX_WORK 20000000 /* loops in loops are run again and again: deep nests end here */
+#define MAX_WORK 5000000 /* loops in loops are run again and again: deep nests end here */
 
 /* ---- reports ---- */
 static const char *place_of(const sched *c, ir_op o)
@@ -62,6 +62,33 @@ static void writes_shared(sched *c, ir_op o, ir_val view)
         REPORT(c, o, "overwrites what %s, in flight, %s", place_of(c, x->op), x->write ? "writes" : "reads");
         return;
     }
+}
+
+static ir_layout layout_of(const sched *c, ir_val tile)
+{
+    return ir_type_of(c->f->m, ir_vtype(c->f, tile))->layout;
+}
+
+/* an access of threads, of which each sees only its own since the last barrier */
+static void touches(sched *c, ir_op o, ir_val view, ir_layout lay, bool write)
+{
+    for (uint32_t i = 0; i < c->s->touches.n; i++) {
+        const touch *x = &c->s->touches.at[i];
+        if ((!write && !x->write) || (lay.id && x->lay.id == lay.id) || !sched_meet(c->f, x->view, view))
+            continue;
+        REPORT(c, o, "%s what %s %s before, without a 'barrier' between", write ? "overwrites" : "reads",
+               place_of(c, x->op), x->write ? "wrote" : "read");
+        return;
+    }
+    (void)sched_join_touch(c, c->s, &(touch){o, view, lay, write});
+}
+
+/* what was read or written asynchronously, and awaited */
+static void touched(sched *c, const access *x)
+{
+    ir_layout lay = x->kind == KIND_CP ? layout_of(c, ir_in(c->f, x->op, 0)) : (ir_layout){0};
+    if (x->kind != KIND_LOAD && !x->regs)
+        (void)sched_join_touch(c, c->s, &(touch){x->op, x->what, lay, x->write});
 }
 
 static void fly(sched *c, ir_op o, int kind, ir_val what, bool write, bool regs)
@@ -135,6 +162,8 @@ static void complete(sched *c, ir_op o, uint32_t first, const bool *kinds, int p
             s->flying.at[n++] = x;
         else if (x.regs)
             check_registers(c, o, first, &x);
+        else
+            touched(c, &x);
     }
     s->flying.n = n;
     for (uint32_t i = 0; i < c->f->vals.n; i++) {
@@ -272,6 +301,7 @@ static void run_barrier(sched *c)
         if (!c->s->stores.at[i].fenced)
             c->s->stores.at[n++] = c->s->stores.at[i];
     c->s->stores.n = n;
+    c->s->touches.n = 0;
 }
 
 /* results of wgmma go to the next of the chain, to await, or through loops and branches */
@@ -304,6 +334,11 @@ static void forget(sched *c, ir_op loop)
         if (!sched_view_is_inside(c->f, s->stores.at[i].view, loop))
             s->stores.at[n++] = s->stores.at[i];
     s->stores.n = n;
+    n = 0;
+    for (uint32_t i = 0; i < s->touches.n; i++)
+        if (!sched_view_is_inside(c->f, s->touches.at[i].view, loop))
+            s->touches.at[n++] = s->touches.at[i];
+    s->touches.n = n;
 }
 
 /* one round of a loop from state c->s, which becomes that at the start of the next */
@@ -419,9 +454,11 @@ static void run_op(sched *c, ir_op o)
         break;
     case IR_OP_shared_load:
         reads_shared(c, o, ir_in(f, o, 0), false);
+        touches(c, o, ir_in(f, o, 0), layout_of(c, ir_out(f, o, 0)), false);
         break;
     case IR_OP_shared_store:
         writes_shared(c, o, ir_in(f, o, 0));
+        touches(c, o, ir_in(f, o, 0), layout_of(c, ir_in(f, o, 1)), true);
         stored(c, ir_in(f, o, 0));
         break;
     case IR_OP_fence_async:
@@ -454,7 +491,7 @@ static void run_region(sched *c, ir_region r)
     }
 }
 
-/* nothing here can be wrong where nothing is asynchronous */
+/* nothing here can be wrong where nothing is asynchronous, nor stored in shared memory */
 static bool has_async(const ir_func *f)
 {
     for (uint32_t i = 1; i < f->ops.n; i++)
@@ -464,6 +501,7 @@ static bool has_async(const ir_func *f)
         case IR_OP_tma_store:
         case IR_OP_cp_async:
         case IR_OP_await:
+        case IR_OP_shared_store:
             return true;
         }
     return false;

@@ -27,12 +27,21 @@ typedef struct dirty {
     bool fenced; /* a barrier is what is missing */
 } dirty;
 
+/* what threads did with a view since the last barrier */
+typedef struct touch {
+    ir_op op;
+    ir_val view;
+    ir_layout lay; /* of the tile loaded or stored; 0: by whoever awaited op, an asynchronous one */
+    bool write;
+} touch;
+
 typedef struct state {
     token_state *token; /* by value id */
     uint8_t *age;       /* by value id: of the wgmma whose result it is */
     uint8_t *raw;       /* by value id: the result of a wgmma, to go through await */
     VEC(access) flying;
     VEC(dirty) stores;
+    VEC(touch) touches;
     struct state *next; /* unused */
 } state;
 
@@ -52,6 +61,7 @@ void sched_copy(sched *c, state *to, const state *from);
 /* adds an entry, or worsens the one that is there; true where that changed something */
 bool sched_join_access(sched *c, state *to, const access *y);
 bool sched_join_dirty(sched *c, state *to, const dirty *y);
+bool sched_join_touch(sched *c, state *to, const touch *y);
 /* `to` becomes the worse of both; true where that changed it */
 bool sched_join(sched *c, state *to, const state *from);
 /* value x of state `to` is what y is in state `from` */

@@ -15,7 +15,7 @@ state *sched_new(sched *c)
     c->work += n / 8;
     if (s) {
         c->unused = s->next;
-        s->flying.n = s->stores.n = 0;
+        s->flying.n = s->stores.n = s->touches.n = 0;
         memset(s->raw, 0, n);
     } else {
         s = ARENA_NEW(c->a, state);
@@ -39,11 +39,13 @@ void sched_copy(sched *c, state *to, const state *from)
     memcpy(to->token, from->token, sizeof *to->token * c->f->vals.n);
     memcpy(to->age, from->age, c->f->vals.n);
     memcpy(to->raw, from->raw, c->f->vals.n);
-    to->flying.n = to->stores.n = 0;
+    to->flying.n = to->stores.n = to->touches.n = 0;
     for (uint32_t i = 0; i < from->flying.n; i++)
         vec_push(c->a, &to->flying, from->flying.at[i]);
     for (uint32_t i = 0; i < from->stores.n; i++)
         vec_push(c->a, &to->stores, from->stores.at[i]);
+    for (uint32_t i = 0; i < from->touches.n; i++)
+        vec_push(c->a, &to->touches, from->touches.at[i]);
 }
 
 static bool lower(uint8_t *x, uint8_t y)
@@ -79,10 +81,22 @@ bool sched_join_dirty(sched *c, state *to, const dirty *y)
     return true;
 }
 
+bool sched_join_touch(sched *c, state *to, const touch *y)
+{
+    for (uint32_t i = 0; i < to->touches.n; i++) {
+        const touch *x = &to->touches.at[i];
+        if (x->op.id == y->op.id && x->view.id == y->view.id)
+            return false;
+    }
+    vec_push(c->a, &to->touches, *y);
+    return true;
+}
+
 bool sched_join(sched *c, state *to, const state *from)
 {
     bool changed = false;
-    c->work += c->f->vals.n / 2 + (int64_t)from->flying.n * to->flying.n + (int64_t)from->stores.n * to->stores.n;
+    c->work += c->f->vals.n / 2 + (int64_t)from->flying.n * to->flying.n + (int64_t)from->stores.n * to->stores.n +
+               (int64_t)from->touches.n * to->touches.n;
     for (uint32_t i = 0; i < c->f->vals.n; i++) {
         for (int k = 0; k < KINDS; k++)
             changed |= lower(&to->token[i].age[k], from->token[i].age[k]);
@@ -94,6 +108,8 @@ bool sched_join(sched *c, state *to, const state *from)
         changed |= sched_join_access(c, to, &from->flying.at[i]);
     for (uint32_t i = 0; i < from->stores.n; i++)
         changed |= sched_join_dirty(c, to, &from->stores.at[i]);
+    for (uint32_t i = 0; i < from->touches.n; i++)
+        changed |= sched_join_touch(c, to, &from->touches.at[i]);
     return changed;
 }
 

@@ -1,9 +1,11 @@
 """Times other libraries for tile-bench, which starts this by --peer-command and takes turns with it.
 
 Reads a request a line and answers each with one line:
-    cudnn attn B H S D CAUSAL   fa2 attn ...         prepares, answers "ok"
-    torch rmsnorm|softmax M N   inductor ...         prepares, answers "ok"
-    time SECONDS                runs about so long, answers the microseconds of one launch
+    prepare SLOT cudnn attn B H S D CAUSAL   fa2 attn ...    "ok"
+    prepare SLOT torch rmsnorm|softmax M N   inductor ...    "ok"
+    prepare SLOT torch copy BYTES                            "ok"
+    time SLOT SECONDS                                        runs about so long: the microseconds of one launch
+    drop                                                     forgets all slots: "ok"
 What fails is answered with "error WORDS". Data is random; norms go round buffers that exceed the cache, as graphs.
 """
 import os
@@ -37,11 +39,22 @@ def norm(peer, work, m, n):
     return (lambda: [op(x) for x in xs]), sets, True
 
 
+def copy(n):
+    a = torch.empty(n, device='cuda', dtype=torch.uint8).random_()
+    b = torch.empty_like(a)
+    return (lambda: b.copy_(a)), 1, False
+
+
 class Work:
     def __init__(self, words):
         peer, work, *numbers = words
         numbers = [int(x) for x in numbers]
-        run, self.launches, graph = attn(peer, *numbers) if work == 'attn' else norm(peer, work, *numbers)
+        if work == 'attn':
+            run, self.launches, graph = attn(peer, *numbers)
+        elif work == 'copy':
+            run, self.launches, graph = copy(*numbers)
+        else:
+            run, self.launches, graph = norm(peer, work, *numbers)
         with torch.no_grad():
             for _ in range(3):
                 run()
@@ -75,16 +88,18 @@ class Work:
 
 def main():
     torch.manual_seed(0)
-    work = None
+    slots = {}
     for line in sys.stdin:
         words = line.split()
+        answer = 'ok'
         try:
             if words[0] == 'time':
-                answer = '%.4f' % work.time(float(words[1]))
+                answer = '%.4f' % slots[words[1]].time(float(words[2]))
+            elif words[0] == 'prepare':
+                slots[words[1]] = Work(words[2:])
             else:
-                work = None
-                work = Work(words)
-                answer = 'ok'
+                slots.clear()
+                torch.cuda.empty_cache()
         except Exception as e:
             answer = 'error ' + ' '.join(str(e).split())[:300]
         print(answer, file=answers, flush=True)

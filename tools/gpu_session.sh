@@ -1,6 +1,6 @@
 #!/bin/sh
-# gpu_session.sh BENCH [KERNELS]: what a GPU's owner runs once, with no compiler there: BENCH is a tile-bench (the static
-# one, or that compressed with xz), KERNELS the folder of laid-out kernels.
+# gpu_session.sh BENCH [KERNELS]: what is run once on a machine with a GPU and no compiler: BENCH is a tile-bench (the
+# static one, or that compressed with xz), KERNELS the folder of laid-out kernels.
 #
 #   1 checks    every kernel against float64
 #   2 sanitizer memcheck, racecheck and synccheck on small shapes, where compute-sanitizer is found
@@ -9,7 +9,8 @@
 #
 # PARTS="checks sanitizer figures" chooses. ONLY=WORD: kernels whose names contain it. SUITES=gemm,attn,norm.
 # TOOLS="memcheck racecheck synccheck". PYTHON (python3): where it has torch, cuDNN and torch are peers.
-# TILE_CUBLAS: the library; else the one in torch's packages, else the loader's. PEERS: a script of more peers, run last.
+# TILE_CUBLAS: the library; else the one in python3's packages, else the loader's. PEERS: a script of more peers, run
+# last. PEER_LIST: tile-bench's --peer. SHAPES="--shape=... --shape=...".
 bench=${1:?usage: gpu_session.sh BENCH [KERNELS]}
 kernels=${2:-tests/lower/nvptx/hand}
 here=$(dirname "$0")
@@ -21,9 +22,15 @@ only=${ONLY:+--only=$ONLY}
 mkdir -p "$OUT"
 case $bench in
 *.xz)
-    xz -dc "$bench" >"$OUT/tile-bench" || exit 2
-    bench=$OUT/tile-bench
-    trap 'rm -f "$OUT/tile-bench"' EXIT
+    own=$(mktemp -d)
+    trap 'rm -rf "$own"' EXIT
+    if command -v xz >/dev/null; then
+        xz -dc "$bench" >"$own/tile-bench"
+    else
+        "$PYTHON" -c 'import lzma, sys; sys.stdout.buffer.write(lzma.open(sys.argv[1]).read())' "$bench" \
+            >"$own/tile-bench"
+    fi || exit 2
+    bench=$own/tile-bench
     ;;
 esac
 chmod +x "$bench" 2>/dev/null
@@ -60,11 +67,12 @@ if part sanitizer; then
         for tool in ${TOOLS:-memcheck racecheck synccheck}; do
             log=$OUT/$tool.log
             # shellcheck disable=SC2086
-            timeout "${SANITIZER_SECONDS:-240}" compute-sanitizer --tool "$tool" --target-processes all "$bench" \
-                --check --small --exact --timeout=200 --device="$device" --kernels="$kernels" $only >"$log" 2>&1
+            timeout "${SANITIZER_SECONDS:-240}" compute-sanitizer --tool "$tool" "$bench" \
+                --check --together --small --exact --timeout=200 --device="$device" --kernels="$kernels" \
+                $only >"$log" 2>&1
             code=$?
-            grep -E '^(FAIL|skip)|=========' "$log" | grep -v 'COMPUTE-SANITIZER\|ERROR SUMMARY: 0\|SUMMARY: 0 hazards' |
-                head -n 40
+            grep -E '^(FAIL|skip)|=========' "$log" |
+                grep -vE 'COMPUTE-SANITIZER|ERROR SUMMARY: 0|SUMMARY: 0 hazards' | head -n 40
             sums=$(grep -cE 'ERROR SUMMARY: 0 errors|SUMMARY: 0 hazards' "$log")
             bad=$(grep -E 'ERROR SUMMARY|RACECHECK SUMMARY' "$log" | grep -cvE 'SUMMARY: 0 (errors|hazards)')
             last=$(grep -E '^[0-9]+ passed, ' "$log" | tail -n 1)

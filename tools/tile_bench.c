@@ -17,7 +17,8 @@ static const char usage[] =
     "usage: tile-bench [options]\n"
     "  --device=DEV        cpu (default), cuda:0; with --check interp (default) too\n"
     "  --suite=LIST        of gemm,attn,norm (on a GPU) and norm,latency (on the CPU)\n"
-    "  --shape=N,N,...     instead of the suite's own: gemm M,N,K; attn B,H,S,D; norm M,N; --check attn BH,S,D. Repeats\n"
+    "  --shape=N,N,...     instead of the suite's own: gemm M,N,K; attn B,H,S,D (BH,S,D with --check); norm M,N. "
+    "Repeats\n"
     "  --dtype=f16|bf16    kernels of that type alone\n"
     "  --kernels=DIR       the folder of the kernels\n"
     "  --only=WORD         laid-out kernels whose names contain WORD\n"
@@ -25,7 +26,8 @@ static const char usage[] =
     "  --peer-command=CMD  a process that times other libraries (tools/bench_peer.py)\n"
     "  --json              JSON lines alone (default); --table: a table after them\n"
     "  --check             check the kernels instead of timing them\n"
-    "  --small             small shapes alone; --exact: no margins about buffers; --timeout=S: of one check, 120\n";
+    "  --small             small shapes alone; --exact: no margins about buffers; --timeout=S: of one check, 120;\n"
+    "                      --together: all in this process, for a tool that watches it\n";
 
 bool bench_has(const char *list, const char *word)
 {
@@ -118,9 +120,9 @@ static bool parse_shape(bench *b, const char *text)
 
 static bool parse_dtype(bench *b, const char *text)
 {
-    b->dtype = strcmp(text, "f16") == 0 || strcmp(text, "float16") == 0      ? "float16"
+    b->dtype = strcmp(text, "f16") == 0 || strcmp(text, "float16") == 0     ? "float16"
                : strcmp(text, "bf16") == 0 || strcmp(text, "bfloat16") == 0 ? "bfloat16"
-                                                                              : NULL;
+                                                                            : NULL;
     return b->dtype != NULL;
 }
 
@@ -142,11 +144,12 @@ static bool parse(bench *b, const char *arg)
         return (b->timeout = atoi(arg + 10)) > 0;
     if (strcmp(arg, "--json") == 0)
         return true;
-    bool *flag = strcmp(arg, "--check") == 0   ? &b->check
-                 : strcmp(arg, "--small") == 0 ? &b->small
-                 : strcmp(arg, "--exact") == 0 ? &b->exact
-                 : strcmp(arg, "--table") == 0 ? &b->table
-                                               : NULL;
+    bool *flag = strcmp(arg, "--check") == 0      ? &b->check
+                 : strcmp(arg, "--small") == 0    ? &b->small
+                 : strcmp(arg, "--exact") == 0    ? &b->exact
+                 : strcmp(arg, "--together") == 0 ? &b->together
+                 : strcmp(arg, "--table") == 0    ? &b->table
+                                                  : NULL;
     if (flag)
         *flag = true;
     return flag != NULL;
@@ -202,6 +205,8 @@ static int run_suites(bench *b)
     }
     if (b->table)
         put_table(b);
+    remote_close(b->remote);
+    pool_free(b->threads);
     tile_device_close(b->dev);
     return ok ? 0 : 1;
 }

@@ -33,12 +33,13 @@ typedef struct bench_figure {
 typedef struct bench {
     arena a;
     const char *device, *suites, *kernels, *only, *dtype, *peers, *peer_command;
-    bool host, check, table, small, exact;
+    bool host, check, table, small, exact, together;
     int timeout; /* seconds that one check may take */
     VEC(bench_shape) shapes;
     VEC(bench_figure) figures;
     tile_device *dev;
     pool *threads;
+    struct remote *remote; /* NULL: not started yet */
     double copy_gbs;
 } bench;
 
@@ -67,7 +68,10 @@ typedef struct hand {
 typedef VEC(hand) hands;
 
 /* buffers of one launch; which there are depends on the kind:
- *   gemm a[M,K] b[N,K] c[M,N]   attention a, b, w, c = q, k, v, o [BH,S,D]   rmsnorm a[M,N] w[N] c[M,N]   softmax a, c */
+ *   gemm       a[M,K] b[N,K] c[M,N]
+ *   attention  a, b, w, c = q, k, v, o [BH,S,D]
+ *   rmsnorm    a[M,N] w[N] c[M,N]
+ *   softmax    a[M,N] c[M,N] */
 typedef struct hand_data {
     void *a, *b, *w, *c;
 } hand_data;
@@ -122,7 +126,7 @@ typedef struct side {
 /* tile_bench_time.c */
 bool time_contest(bench *b, side *s, int n, int sets); /* false: one of ours failed */
 double time_median(double *t, int n);
-double time_of(const side *s);                        /* median of its rounds */
+double time_of(const side *s);                         /* median of its rounds */
 double time_ratio(const side *ours, const side *peer); /* median over the rounds of peer's time over ours */
 
 /* tile_bench_gpu.c */
@@ -137,10 +141,15 @@ void blas_close(blas *l);
 /* c[m,n] = a[m,k] b[n,k]^T */
 bool blas_gemm(blas *l, tile_dtype dt, int64_t m, int64_t n, int64_t k, const void *a, const void *b, void *c,
                tile_error *err);
-typedef struct remote remote;
-remote *remote_open(bench *b, tile_error *err); /* b->peer_command */
+typedef struct remote remote; /* the process of b->peer_command */
+typedef struct remote_work {
+    remote *r;
+    int slot;
+} remote_work;
 void remote_close(remote *r);
-bool remote_setup(remote *r, const char *request, tile_error *err); /* "cudnn attn 4 32 4096 128 0" */
-bool remote_block(void *r, double seconds, double *us, tile_error *err);
+/* starts the process where there is none yet, and has it prepare "cudnn attn 4 32 4096 128 0" */
+bool remote_prepare(bench *b, remote_work *w, int slot, const char *request, tile_error *err);
+void remote_drop(bench *b); /* all that it has prepared */
+bool remote_block(void *work, double seconds, double *us, tile_error *err);
 
 #endif

@@ -2,8 +2,8 @@
  *
  *   gemm[_bf16][_...].tir          @gemm(a, b, c)            c[M,N] = a[M,K] b[N,K]^T; M any, N and K multiples of 8
  *   fa_d64[_causal][_...].tir      @fa(q, k, v, o, scale)    [BH,S,D]
- *   rmsnorm_8k, _128k, _any        @rmsnorm(x, w, y, eps)    rows of at most so many elements, multiples of 8; any: 8192
- *   softmax_...                    @softmax(x, y)
+ *   rmsnorm_8k, _128k, _any        @rmsnorm(x, w, y, eps)    rows of at most so many elements, multiples of 8
+ *   softmax_...                    @softmax(x, y)            (any: of at most 8192, of every length)
  *
  * A name that says nothing of rows is taken as 8k. --only=WORD keeps the files whose names contain WORD.
  */
@@ -84,11 +84,15 @@ bool hand_scan(bench *b, hands *out)
 bool hand_fits(const hand *h, const bench_shape *s)
 {
     switch (h->kind) {
-    case HAND_GEMM: return s->rank == 3 && s->d[1] % 8 == 0 && s->d[2] % 8 == 0;
-    case HAND_ATTN: return s->rank == 3 && s->d[2] == h->head;
+    case HAND_GEMM:
+        return s->rank == 3 && s->d[1] % 8 == 0 && s->d[2] % 8 == 0;
+    case HAND_ATTN:
+        return s->rank == 3 && s->d[2] == h->head;
     case HAND_RMSNORM:
-    case HAND_SOFTMAX: return s->rank == 2 && s->d[1] <= h->most && s->d[1] % h->unit == 0;
-    case HAND_KINDS: break;
+    case HAND_SOFTMAX:
+        return s->rank == 2 && s->d[1] <= h->most && s->d[1] % h->unit == 0;
+    case HAND_KINDS:
+        break;
     }
     return false;
 }
@@ -108,11 +112,16 @@ int64_t hand_count(const hand *h, const bench_shape *s, char which)
 {
     const int64_t *d = s->d;
     switch (h->kind) {
-    case HAND_GEMM: return which == 'a' ? d[0] * d[2] : which == 'b' ? d[1] * d[2] : which == 'c' ? d[0] * d[1] : 0;
-    case HAND_ATTN: return d[0] * d[1] * d[2];
-    case HAND_RMSNORM: return which == 'w' ? d[1] : which == 'b' ? 0 : d[0] * d[1];
-    case HAND_SOFTMAX: return which == 'a' || which == 'c' ? d[0] * d[1] : 0;
-    case HAND_KINDS: break;
+    case HAND_GEMM:
+        return which == 'a' ? d[0] * d[2] : which == 'b' ? d[1] * d[2] : which == 'c' ? d[0] * d[1] : 0;
+    case HAND_ATTN:
+        return d[0] * d[1] * d[2];
+    case HAND_RMSNORM:
+        return which == 'w' ? d[1] : which == 'b' ? 0 : d[0] * d[1];
+    case HAND_SOFTMAX:
+        return which == 'a' || which == 'c' ? d[0] * d[1] : 0;
+    case HAND_KINDS:
+        break;
     }
     return 0;
 }
@@ -149,7 +158,8 @@ void hand_bind(hand_call *c, const hand *h, const bench_shape *s, hand_data d, d
         add_tensor(c, h, d.a, 2, n);
         add_tensor(c, h, d.c, 2, n);
         return;
-    case HAND_KINDS: return;
+    case HAND_KINDS:
+        return;
     }
     c->args[c->n++] = tile_arg_float(scale);
 }

@@ -4,8 +4,9 @@
  * cuBLAS is looked for as TILE_CUBLAS says, then by its names. It works in the device's primary context, which is ours,
  * so cuda:0 is the device it can share. It gets a workspace of its own, for a capture must not allocate.
  *
- * The other process is asked by lines and answers each with one: a request to prepare ("cudnn attn 4 32 4096 128 0")
- * with "ok", "time SECONDS" with the microseconds of one launch, anything that fails with "error WORDS".
+ * The other process is asked by lines and answers each with one: "prepare SLOT cudnn attn 4 32 4096 128 0" with "ok",
+ * "time SLOT SECONDS" with the microseconds of one launch, "drop" (all slots) with "ok", and what fails with
+ * "error WORDS". One that has ended is not started again.
  */
 #include "tools/tile_bench.h"
 
@@ -136,7 +137,7 @@ struct remote {
     FILE *to, *from;
 };
 
-remote *remote_open(bench *b, tile_error *err)
+static remote *remote_open(bench *b, tile_error *err)
 {
     int down[2], up[2];
     if (pipe(down) != 0 || pipe(up) != 0) {
@@ -182,22 +183,37 @@ static bool ask(remote *r, const char *request, char *answer, size_t size, tile_
     fprintf(r->to, "%s\n", request);
     fflush(r->to);
     if (!fgets(answer, (int)size, r->from))
-        return fail(err, "it ended at '%s'", request);
+        return fail(err, "its process ended at '%s'", request);
     answer[strcspn(answer, "\n")] = 0;
     return strncmp(answer, "error", 5) != 0 || fail(err, "%s", answer);
 }
 
-bool remote_setup(remote *r, const char *request, tile_error *err)
+bool remote_prepare(bench *b, remote_work *w, int slot, const char *request, tile_error *err)
 {
-    char answer[1024];
-    return ask(r, request, answer, sizeof answer, err);
+    char words[256], answer[1024];
+    if (!b->remote)
+        b->remote = remote_open(b, err);
+    if (!b->remote)
+        return false;
+    *w = (remote_work){b->remote, slot};
+    snprintf(words, sizeof words, "prepare %d %s", slot, request);
+    return ask(w->r, words, answer, sizeof answer, err);
 }
 
-bool remote_block(void *ctx, double seconds, double *us, tile_error *err)
+void remote_drop(bench *b)
 {
+    char answer[1024];
+    tile_error unheard;
+    if (b->remote)
+        (void)ask(b->remote, "drop", answer, sizeof answer, &unheard);
+}
+
+bool remote_block(void *work, double seconds, double *us, tile_error *err)
+{
+    const remote_work *w = work;
     char request[64], answer[1024], *end;
-    snprintf(request, sizeof request, "time %g", seconds);
-    if (!ask(ctx, request, answer, sizeof answer, err))
+    snprintf(request, sizeof request, "time %d %g", w->slot, seconds);
+    if (!ask(w->r, request, answer, sizeof answer, err))
         return false;
     *us = strtod(answer, &end);
     return (end != answer && *us > 0) || fail(err, "it answered '%s'", answer);

@@ -71,8 +71,7 @@ static bool replay_block(side *s, const ends *e, double *us, tile_error *err)
     bool ok = tile_graph_replay(s->graph, NULL, err) == TILE_OK && tile_event_record(e->from, NULL, err) == TILE_OK;
     for (int64_t i = 0; i < s->replays && ok; i++)
         ok = tile_graph_replay(s->graph, NULL, err) == TILE_OK;
-    ok = ok && tile_event_record(e->to, NULL, err) == TILE_OK &&
-         tile_event_elapsed(e->from, e->to, &t, err) == TILE_OK;
+    ok = ok && tile_event_record(e->to, NULL, err) == TILE_OK && tile_event_elapsed(e->from, e->to, &t, err) == TILE_OK;
     if (ok)
         *us = t * 1e6 / (double)s->replays / s->per_graph;
     return ok;

@@ -109,6 +109,8 @@ void gpu_init_channels(gk *k)
     bool any = false;
     for (uint32_t v = 0; v < k->f->vals.n; v++)
         any |= k->chan[v].stages > 0;
+    if (!any && k->cluster > 1)
+        k->ops->cluster_barrier(c); /* a block's shared memory is there once it has begun */
     if (!any)
         return;
     lblock yes = cg_block(c, "init"), next = cg_block(c, "start");

@@ -4,30 +4,73 @@
  */
 #include "backends/gpu/gpu.h"
 
-/* ---- values across blocks ---- */
-typedef struct carried {
-    ir_val *to; /* the values that get phis */
+/* ---- values across blocks ----
+ * Elements of 8 and 16 bits cross packed: as 32-bit words they stay in the registers that the matrix units read, and no
+ * word is put together again where a product begins. */
+typedef struct words {
+    lval *w;
     uint32_t n;
-} carried;
+} words;
 
-/* empty phis for the values `to`, in the block where the builder stands */
-static void open_phis(gk *k, const ir_val *to, uint32_t n)
+/* elements in a word, 1 where they cross one by one */
+static uint32_t per_word(gk *k, ir_val v)
+{
+    const ir_type_info *t = ir_type_of(k->m, ir_vtype(k->f, v));
+    uint32_t bits = t->kind == TK_TILE && t->dt != DT_NONE && t->dt != DT_BOOL ? (uint32_t)dt_bits(t->dt) : 32;
+    uint32_t per = bits < 32 ? 32 / bits : 1;
+    return gpu_regs(k, ir_vtype(k->f, v)) % per ? 1 : per;
+}
+
+/* the values as they cross, made where the builder stands: before the branch */
+static words *cross(gk *k, const ir_val *from, uint32_t n)
+{
+    words *x = ARENA_ARRAY(k->a, words, n);
+    for (uint32_t i = 0; i < n; i++) {
+        const gpu_val *v = &k->val[from[i].id];
+        uint32_t per = per_word(k, from[i]);
+        x[i].n = v->n / per;
+        x[i].w = ARENA_ARRAY(k->a, lval, x[i].n);
+        for (uint32_t j = 0; j < x[i].n; j++)
+            x[i].w[j] = per == 1 ? gpu_reg(k, from[i], j) : gpu_pack(k, v->r + j * per, 32 / (int)per);
+    }
+    return x;
+}
+
+/* empty phis for the values `to`, in the block where the builder stands; the values are taken apart by unpack_phis */
+static words *open_phis(gk *k, const ir_val *to, uint32_t n)
+{
+    words *x = ARENA_ARRAY(k->a, words, n);
+    for (uint32_t i = 0; i < n; i++) {
+        const ir_type_info *t = ir_type_of(k->m, ir_vtype(k->f, to[i]));
+        uint32_t per = per_word(k, to[i]);
+        lty type = per > 1 || t->kind == TK_SHARED ? k->c->i32 : cg_num(k->c, t->kind == TK_PTR ? DT_NONE : t->dt);
+        x[i].n = gpu_regs(k, ir_vtype(k->f, to[i])) / per;
+        x[i].w = ARENA_ARRAY(k->a, lval, x[i].n);
+        for (uint32_t j = 0; j < x[i].n; j++)
+            x[i].w[j] = LLVMBuildPhi(k->c->b, type, "");
+    }
+    return x;
+}
+
+/* behind all phis of the block */
+static void unpack_phis(gk *k, const ir_val *to, const words *x, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++) {
-        uint32_t regs = gpu_regs(k, ir_vtype(k->f, to[i]));
-        lval *r = gpu_set(k, to[i], regs);
-        const ir_type_info *t = ir_type_of(k->m, ir_vtype(k->f, to[i]));
-        lty type = t->kind == TK_SHARED ? k->c->i32 : cg_num(k->c, t->kind == TK_PTR ? DT_NONE : t->dt);
-        for (uint32_t j = 0; j < regs; j++)
-            r[j] = LLVMBuildPhi(k->c->b, type, "");
+        uint32_t per = per_word(k, to[i]);
+        lval *r = gpu_set(k, to[i], x[i].n * per);
+        for (uint32_t j = 0; j < x[i].n; j++)
+            if (per == 1)
+                r[j] = x[i].w[j];
+            else
+                gpu_unpack(k, x[i].w[j], cg_num(k->c, ir_type_dt(k->m, ir_vtype(k->f, to[i]))), 32 / (int)per, r + j * per);
     }
 }
 
-static void feed_phis(gk *k, const ir_val *to, const ir_val *from, uint32_t n, lblock at)
+static void feed_phis(const words *to, const words *from, uint32_t n, lblock at)
 {
     for (uint32_t i = 0; i < n; i++)
-        for (uint32_t j = 0; j < k->val[to[i].id].n; j++)
-            LLVMAddIncoming(k->val[to[i].id].r[j], &k->val[from[i].id].r[j], &at, 1);
+        for (uint32_t j = 0; j < to[i].n; j++)
+            LLVMAddIncoming(to[i].w[j], &from[i].w[j], &at, 1);
 }
 
 static ir_val *results_of(gk *k, ir_op o)
@@ -69,7 +112,8 @@ static void op_if(gk *k, ir_op o)
     cg *c = k->c;
     lblock yes = cg_block(c, "then"), no = cg_block(c, "else"), join = cg_block(c, "endif"), end[2];
     uint32_t n = ir_nout(k->f, o);
-    ir_val *out = results_of(k, o), *from[2];
+    ir_val *out = results_of(k, o);
+    words *from[2];
     LLVMBuildCondBr(c->b, gpu_get(k, ir_in(k->f, o, 0)), yes, no);
     for (uint32_t i = 0; i < 2; i++) {
         ir_region r = ir_op_region(k->f, o, i);
@@ -77,14 +121,15 @@ static void op_if(gk *k, ir_op o)
         gpu_region(k, r);
         if (k->failed)
             return;
-        from[i] = operands_of(k, ir_last(k->f, r), 0);
+        from[i] = cross(k, operands_of(k, ir_last(k->f, r), 0), n);
         end[i] = cg_here(c);
         LLVMBuildBr(c->b, join);
     }
     cg_at(c, join);
-    open_phis(k, out, n);
-    feed_phis(k, out, from[0], n, end[0]);
-    feed_phis(k, out, from[1], n, end[1]);
+    words *phis = open_phis(k, out, n);
+    feed_phis(phis, from[0], n, end[0]);
+    feed_phis(phis, from[1], n, end[1]);
+    unpack_phis(k, out, phis, n);
 }
 
 static void op_for(gk *k, ir_op o)
@@ -92,18 +137,20 @@ static void op_for(gk *k, ir_op o)
     cg *c = k->c;
     const ir_func *f = k->f;
     ir_region r = ir_op_region(f, o, 0);
-    lblock before = cg_here(c), head = cg_block(c, "for"), body = cg_block(c, "body"), done = cg_block(c, "done");
     lval from = gpu_get(k, ir_in(f, o, 0)), to = gpu_get(k, ir_in(f, o, 1)), step = gpu_get(k, ir_in(f, o, 2));
     bool s = dt_is_signed(ir_type_dt(k->m, ir_vtype(f, ir_in(f, o, 0))));
-    ir_val *carry = params_of(k, r, 1), *init = operands_of(k, o, 3);
     uint32_t n = ir_nin(f, o) - 3;
+    ir_val *carry = params_of(k, r, 1);
+    words *init = cross(k, operands_of(k, o, 3), n);
+    lblock before = cg_here(c), head = cg_block(c, "for"), body = cg_block(c, "body"), done = cg_block(c, "done");
     int64_t known;
     LLVMBuildBr(c->b, head);
     cg_at(c, head);
     lval i = LLVMBuildPhi(c->b, LLVMTypeOf(from), "i");
     LLVMAddIncoming(i, &from, &before, 1);
-    open_phis(k, carry, n);
-    feed_phis(k, carry, init, n, before);
+    words *phis = open_phis(k, carry, n);
+    feed_phis(phis, init, n, before);
+    unpack_phis(k, carry, phis, n);
     lval up = cg_icmp(c, s ? LLVMIntSLT : LLVMIntULT, i, to), more = up;
     if (s && !(ir_const_int_of(f, ir_in(f, o, 2), &known) && known > 0)) {
         lval down = cg_icmp(c, LLVMIntSGT, i, to);
@@ -115,10 +162,11 @@ static void op_for(gk *k, ir_op o)
     gpu_region(k, r);
     if (k->failed)
         return;
+    words *again = cross(k, operands_of(k, ir_last(f, r), 0), n);
     lval next = s ? LLVMBuildNSWAdd(c->b, i, step, "") : LLVMBuildAdd(c->b, i, step, "");
     lblock end = cg_here(c);
     LLVMAddIncoming(i, &next, &end, 1);
-    feed_phis(k, carry, operands_of(k, ir_last(f, r), 0), n, end);
+    feed_phis(phis, again, n, end);
     LLVMBuildBr(c->b, head);
     cg_at(c, done);
     rename(k, results_of(k, o), carry, n);
@@ -129,13 +177,15 @@ static void op_while(gk *k, ir_op o)
     cg *c = k->c;
     const ir_func *f = k->f;
     ir_region test = ir_op_region(f, o, 0), r = ir_op_region(f, o, 1);
-    lblock before = cg_here(c), head = cg_block(c, "while"), body = cg_block(c, "body"), done = cg_block(c, "done");
-    ir_val *carry = params_of(k, test, 0), *init = operands_of(k, o, 0);
     uint32_t n = ir_nin(f, o);
+    ir_val *carry = params_of(k, test, 0);
+    words *init = cross(k, operands_of(k, o, 0), n);
+    lblock before = cg_here(c), head = cg_block(c, "while"), body = cg_block(c, "body"), done = cg_block(c, "done");
     LLVMBuildBr(c->b, head);
     cg_at(c, head);
-    open_phis(k, carry, n);
-    feed_phis(k, carry, init, n, before);
+    words *phis = open_phis(k, carry, n);
+    feed_phis(phis, init, n, before);
+    unpack_phis(k, carry, phis, n);
     gpu_region(k, test);
     if (k->failed)
         return;
@@ -145,7 +195,8 @@ static void op_while(gk *k, ir_op o)
     gpu_region(k, r);
     if (k->failed)
         return;
-    feed_phis(k, carry, operands_of(k, ir_last(f, r), 0), n, cg_here(c));
+    words *again = cross(k, operands_of(k, ir_last(f, r), 0), n);
+    feed_phis(phis, again, n, cg_here(c));
     LLVMBuildBr(c->b, head);
     cg_at(c, done);
     rename(k, results_of(k, o), carry, n);

@@ -88,9 +88,9 @@ static lval add_repeat(gk *k, const lay *l, int d, lval sum)
 {
     cg *c = k->c;
     lay_space s = l->rep_on[d];
-    if (l->rep[d] == 1 || s == LAY_REG || !space_value(k, s))
+    if (l->rep[d] == 1 || s == LAY_REG || !space_value(k, (int)s))
         return sum;
-    lval outer = LLVMBuildLShr(c->b, space_value(k, s), cg_i32(c, l->nbits[s]), "");
+    lval outer = LLVMBuildLShr(c->b, space_value(k, (int)s), cg_i32(c, l->nbits[s]), "");
     for (int i = 0; i < l->rank && l->rep_order[i] != d; i++)
         if (l->rep_on[l->rep_order[i]] == s)
             outer = LLVMBuildUDiv(c->b, outer, cg_i32(c, l->rep[l->rep_order[i]]), "");
@@ -213,7 +213,7 @@ lval gpu_is_owner(gk *k, const lay *l)
     lval ok = NULL;
     for (int s = LAY_LANE; s < LAY_SPACES; s++) {
         uint32_t mask = lay_replicated(l, (lay_space)s);
-        if (!mask || !space_value(k, s))
+        if (!mask || !space_value(k, (int)s))
             continue;
         lval zero = cg_icmp(c, LLVMIntEQ, LLVMBuildAnd(c->b, space_value(k, s), cg_i32(c, mask), ""), cg_i32(c, 0));
         ok = ok ? LLVMBuildAnd(c->b, ok, zero, "") : zero;

@@ -5,6 +5,8 @@
  */
 #include "backends/gpu/async.h"
 
+#include <string.h>
+
 static int64_t offset_at(const lay_shared *s, int d, int64_t i, int bytes)
 {
     int64_t c[LAY_MAX_RANK] = {0};
@@ -171,8 +173,13 @@ void gpu_wgmma(gk *k, ir_op o)
     m.a_trans = A.mn_fast;
     m.c = ARENA_ARRAY(k->a, lval, (size_t)nc);
     uint32_t *regs = ARENA_ARRAY(k->a, uint32_t, (size_t)nc);
+    /* A's words before the fence: what writes them behind it would make ptxas wait between the instructions */
+    lval *words = ARENA_ARRAY(k->a, lval, (size_t)(4 * (K / step) * (M / (64 * groups))));
+    for (int64_t row = 0, i = 0; !a_shared && row < M; row += 64 * groups)
+        for (int64_t kk = 0; kk < K; kk += step, i += 4)
+            a_fragment(k, o, &fa, a, row, kk, bits, words + i);
     k->ops->wgmma_fence(c);
-    for (int64_t row = 0; row < M; row += 64 * groups) {
+    for (int64_t row = 0, at_word = 0; row < M && !k->failed; row += 64 * groups) {
         for (int i = 0; i < nc; i++) {
             int64_t want[2] = {row + 8 * (i >> 1 & 1), 8 * (i >> 2) + (i & 1)};
             if (!gpu_find(&at, want, &regs[i])) {
@@ -189,10 +196,9 @@ void gpu_wgmma(gk *k, ir_op o)
                 int64_t coord[LAY_MAX_RANK] = {row, kk};
                 m.a_desc = step_of(k, da, lay_shared_offset(A.s, coord) * A.bytes);
             } else {
-                a_fragment(k, o, &fa, a, row, kk, bits, m.a_regs);
+                memcpy(m.a_regs, words + at_word, sizeof m.a_regs);
+                at_word += 4;
             }
-            if (k->failed)
-                return;
             k->ops->wgmma(c, &m);
         }
         for (int i = 0; i < nc; i++)

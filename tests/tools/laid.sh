@@ -1,6 +1,6 @@
 #!/bin/sh
-# laid.sh TILEC: text of the laid-out stage on the command line: read back at its own stage byte for byte, refused where it
-# is wrong, run by the interpreter whatever its target, and its faults named.
+# laid.sh TILEC: text of the laid-out stage on the command line: read back at its own stage byte for byte, refused where
+# it is wrong, run by the interpreter whatever its target, and its faults named.
 #
 # The last line is `N passed, N failed`; the exit code is 1 when any failed.
 tilec=${1:?usage: laid.sh TILEC}
@@ -48,7 +48,8 @@ expect 1 "laid out for target 'cuda:sm_90a', not for 'cpu'" "$tilec" run gemm.ti
 sed '/get_exit/d' gemm.tir >stuck.tir
 expect 1 "each round enters 1 slots of the channel more than it leaves" "$tilec" check stuck.tir
 sed 's/target=cuda:sm_90a/target=any/' stuck.tir >stuck_any.tir
-expect 3 "get_enter %0, %30 : shared<128x64xf16, #1>, shared<64x64xf16, #2>: position 3 gets slot 0 in round 1, which is entered already" "$tilec" run stuck_any.tir gemm \
+fault='get_enter %0, %30 : shared<128x64xf16, #1>, shared<64x64xf16, #2>: position 3 gets slot 0 in round 1, which is'
+expect 3 "$fault entered already" "$tilec" run stuck_any.tir gemm \
     --device=interp --grid=1 'a=zeros:f16[128,640]' 'b=zeros:f16[64,640]' 'c=zeros:f16[128,64]'
 
 echo "$passed passed, $failed failed"
