@@ -95,7 +95,8 @@ static void add_run(lay *l, lay_space s, int d, int first, int n)
     }
 }
 
-lay lay_blocked(int rank, const int64_t *shape, const int64_t *per, const int64_t *lanes, const int64_t *warps, const int *order)
+lay lay_blocked(int rank, const int64_t *shape, const int64_t *per, const int64_t *lanes, const int64_t *warps,
+                const int *order)
 {
     lay l = lay_empty(rank, shape, false);
     int used[LAY_MAX_RANK] = {0};
@@ -116,9 +117,9 @@ lay lay_blocked(int rank, const int64_t *shape, const int64_t *per, const int64_
 
 /* ---- fragments ----
  * mma.sync m16n8 accumulator, lane = 4 * group + t: registers (row group, cols 2t, 2t + 1), then the same 8 rows below.
- *   c0 c1 | row = group,     col = 2t + {0, 1}        a: 16-bit K 16:  a0 a1 row group, col 2t ..; +8 rows; then +8 columns
- *   c2 c3 | row = group + 8                           b: K 16 x N 8:   b0 b1 k = 2t .., n = group; then k + 8
- * For narrower elements a register of 32 bits holds 32 / bits of them, so "2t" becomes "(32 / bits) t". */
+ *   c0 c1 | row = group,     col = 2t + {0, 1}        a: 16-bit K 16:  a0 a1 row group, col 2t ..; +8 rows; then +8
+ * columns c2 c3 | row = group + 8                           b: K 16 x N 8:   b0 b1 k = 2t .., n = group; then k + 8 For
+ * narrower elements a register of 32 bits holds 32 / bits of them, so "2t" becomes "(32 / bits) t". */
 static void add_rest(lay *l, int d, int used)
 {
     add_run(l, LAY_REG, d, used, l->log2[d] - used > 0 ? l->log2[d] - used : 0);
@@ -341,7 +342,8 @@ int64_t lay_contig(const lay *l, int d)
 
 /* ---- algebra ---- */
 /* moves every image through f */
-static void remap(lay *l, const lay *from, uint32_t (*f)(const lay *, const lay *, uint32_t, const void *), const void *ctx)
+static void remap(lay *l, const lay *from, uint32_t (*f)(const lay *, const lay *, uint32_t, const void *),
+                  const void *ctx)
 {
     for (int s = 0; s < LAY_SPACES; s++) {
         l->nbits[s] = from->nbits[s];
@@ -376,8 +378,9 @@ lay lay_permute(const lay *from, const int *order)
     return l;
 }
 
-/* Row-major order of power-of-two extents is concatenation of their bits, so the packed word stays as it is; an odd repeat
- * must lie in front of the same product on both sides, which holds where it stands on the first dimension of each. */
+/* Row-major order of power-of-two extents is concatenation of their bits, so the packed word stays as it is; an odd
+ * repeat must lie in front of the same product on both sides, which holds where it stands on the first dimension of
+ * each. */
 bool lay_reshape(const lay *from, int rank, const int64_t *shape, lay *out)
 {
     lay l = lay_empty(rank, shape, false);
@@ -470,8 +473,8 @@ lay lay_insert_dim(const lay *from, int at)
 }
 
 /* ---- maps between layouts ----
- * For each coordinate bit of `to` we keep a combination of its hardware bits that produces it: elimination over the images,
- * carrying along which bits were XORed. A `from` image is then rewritten coordinate by coordinate. */
+ * For each coordinate bit of `to` we keep a combination of its hardware bits that produces it: elimination over the
+ * images, carrying along which bits were XORed. A `from` image is then rewritten coordinate by coordinate. */
 typedef struct solver {
     uint32_t word[32];
     uint64_t made_of[32];

@@ -256,7 +256,8 @@ int gpu_map_of(gk *k, ir_op o, bool load)
     const ir_func *f = k->f;
     ir_val t = ir_in(f, o, load ? 0 : 1), m = ir_in(f, o, load ? ir_nin(f, o) - 1 : 0);
     const ir_type_info *ti = ir_type_of(k->m, ir_vtype(f, t)), *mi = ir_type_of(k->m, ir_vtype(f, m));
-    gpu_swizzle z = gpu_swizzle_of(gpu_shared_lay(k, ir_vtype(f, m)), mi->rank - 1, mi->rank - 2, (int)dt_bytes(mi->dt));
+    gpu_swizzle z =
+        gpu_swizzle_of(gpu_shared_lay(k, ir_vtype(f, m)), mi->rank - 1, mi->rank - 2, (int)dt_bytes(mi->dt));
     if (ir_def(f, t).id) {
         gpu_fail(k, o, "the tensor is not a parameter of the kernel");
         return -1;
@@ -436,8 +437,8 @@ static void wait_matrix(gk *k, ir_op o, uint32_t first, int pending)
     }
 }
 
-/* An await of what is complete: its values are in registers, packed, at this place. What was derived from them before (a wider type)
- * isn't kept alive across it, but derived anew. */
+/* An await of what is complete: its values are in registers, packed, at this place. What was derived from them before
+ * (a wider type) isn't kept alive across it, but derived anew. */
 static void pin(gk *k, ir_op o, uint32_t first)
 {
     for (uint32_t i = first; i < ir_nin(k->f, o); i++) {
@@ -449,7 +450,8 @@ static void pin(gk *k, ir_op o, uint32_t first)
             if (dt == DT_NONE || dt_bits(dt) > 32 || j + per > n)
                 memcpy(r + j, x->r + j, sizeof *r * (n - j < per ? n - j : per));
             else
-                gpu_unpack(k, k->ops->pin(k->c, gpu_pack(k, x->r + j, dt_bits(dt))), cg_num(k->c, dt), dt_bits(dt), r + j);
+                gpu_unpack(k, k->ops->pin(k->c, gpu_pack(k, x->r + j, dt_bits(dt))), cg_num(k->c, dt), dt_bits(dt),
+                           r + j);
     }
 }
 

@@ -62,7 +62,8 @@ static void unpack_phis(gk *k, const ir_val *to, const words *x, uint32_t n)
             if (per == 1)
                 r[j] = x[i].w[j];
             else
-                gpu_unpack(k, x[i].w[j], cg_num(k->c, ir_type_dt(k->m, ir_vtype(k->f, to[i]))), 32 / (int)per, r + j * per);
+                gpu_unpack(k, x[i].w[j], cg_num(k->c, ir_type_dt(k->m, ir_vtype(k->f, to[i]))), 32 / (int)per,
+                           r + j * per);
     }
 }
 

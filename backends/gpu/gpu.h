@@ -28,37 +28,46 @@
 /* one row of chips.def */
 typedef struct gpu_chip {
     const char *name, *cpu, *features;
-    int lanes;               /* of a warp */
-    int64_t shared_bytes;    /* a block may have */
-    int64_t registers;       /* of a multiprocessor */
-    bool run;                /* tried on the chip; else compile-only */
+    int lanes;            /* of a warp */
+    int64_t shared_bytes; /* a block may have */
+    int64_t registers;    /* of a multiprocessor */
+    bool run;             /* tried on the chip; else compile-only */
     bool has_wgmma, has_tma, has_mma, has_cp_async, has_cluster;
 } gpu_chip;
 
-typedef enum gpu_sreg { SREG_TID, SREG_CTAID_X, SREG_CTAID_Y, SREG_CTAID_Z, SREG_NCTAID_X, SREG_NCTAID_Y, SREG_NCTAID_Z, SREG_CLUSTER_RANK } gpu_sreg;
+typedef enum gpu_sreg {
+    SREG_TID,
+    SREG_CTAID_X,
+    SREG_CTAID_Y,
+    SREG_CTAID_Z,
+    SREG_NCTAID_X,
+    SREG_NCTAID_Y,
+    SREG_NCTAID_Z,
+    SREG_CLUSTER_RANK
+} gpu_sreg;
 typedef enum gpu_wait { WAIT_NONE, WAIT_WGMMA, WAIT_BULK, WAIT_CP } gpu_wait;
 typedef enum gpu_approx { APPROX_EXP2, APPROX_TANH, APPROX_RSQRT, APPROX_RCP } gpu_approx;
 
 /* a matrix unit's operands, element types and shape */
 typedef struct gpu_mma {
     dtype a, b, acc;
-    int n, k;                  /* of one instruction; m is 64 a warpgroup, or 16 a warp */
-    lval *c;                   /* accumulator registers, replaced by the results */
+    int n, k; /* of one instruction; m is 64 a warpgroup, or 16 a warp */
+    lval *c;  /* accumulator registers, replaced by the results */
     int nc;
-    lval a_regs[4], a_desc;    /* 32-bit words, or a shared-memory descriptor where a_desc */
+    lval a_regs[4], a_desc; /* 32-bit words, or a shared-memory descriptor where a_desc */
     lval b_regs[4], b_desc;
     int na, nb;
-    bool a_trans, b_trans;     /* descriptors: the other dimension is contiguous */
-    lval scale;                /* bool: c counts (NULL: yes) */
-    bool zero;                 /* c counts as 0 and is not read */
+    bool a_trans, b_trans; /* descriptors: the other dimension is contiguous */
+    lval scale;            /* bool: c counts (NULL: yes) */
+    bool zero;             /* c counts as 0 and is not read */
 } gpu_mma;
 
 /* Target operations. Addresses `sh` are i32 shared addresses, `pred` an i1 or NULL for always. */
 typedef struct gpu_ops {
-    lval (*sreg)(cg *c, gpu_sreg r);                      /* i32 */
-    lval (*uniform)(cg *c, lval x);                       /* i32 that is the same in a warp, known to be */
-    lval (*shuffle_xor)(cg *c, lval x, int mask);         /* of 32 bits */
-    lval (*shuffle)(cg *c, lval x, lval lane);            /* of 32 bits */
+    lval (*sreg)(cg *c, gpu_sreg r);                              /* i32 */
+    lval (*uniform)(cg *c, lval x);                               /* i32 that is the same in a warp, known to be */
+    lval (*shuffle_xor)(cg *c, lval x, int mask);                 /* of 32 bits */
+    lval (*shuffle)(cg *c, lval x, lval lane);                    /* of 32 bits */
     void (*barrier)(cg *c, int id, lval dynamic_id, int threads); /* dynamic_id: added to id; NULL = none */
     void (*barrier_arrive)(cg *c, int id, lval dynamic_id, int threads);
     void (*warp_sync)(cg *c);
@@ -129,26 +138,26 @@ typedef struct gk {
     arena *a;
     diags *d;
     bool failed;
-    gpu_val *val;      /* by value id */
-    gpu_lazy **lazy;   /* by value id; NULL: not put off */
-    gpu_chan *chan;    /* by value id of a chan's result */
+    gpu_val *val;       /* by value id */
+    gpu_lazy **lazy;    /* by value id; NULL: not put off */
+    gpu_chan *chan;     /* by value id of a chan's result */
     int64_t *shared_at; /* by value id of a shared_alloc's result */
     int64_t shared_used;
-    lval shared;       /* i32: start of our shared memory, a multiple of 1024 */
+    lval shared; /* i32: start of our shared memory, a multiple of 1024 */
     lval grid[3], pid[3];
-    lval *slot;        /* the function's parameters */
+    lval *slot; /* the function's parameters */
     gpu_map maps[GPU_MAX_MAPS];
     lval map_ptr[GPU_MAX_MAPS];
     uint32_t nmaps;
     int cluster;
-    int threads;       /* of the block */
+    int threads; /* of the block */
     /* the group of threads that code goes to: the block, or a copy of a partition */
-    int warps;         /* of the group */
+    int warps;            /* of the group */
     lval tid, lane, warp; /* i32, within the group */
-    lval leader;       /* i1: the one thread that starts copies; NULL: there is only one */
-    lval copy;         /* i32 copy number; NULL: not in a partition with copies */
-    int copies, bar;   /* first named barrier of the group's copies */
-    lval rank;         /* i32 block in the cluster, NULL = no cluster */
+    lval leader;          /* i1: the one thread that starts copies; NULL: there is only one */
+    lval copy;            /* i32 copy number; NULL: not in a partition with copies */
+    int copies, bar;      /* first named barrier of the group's copies */
+    lval rank;            /* i32 block in the cluster, NULL = no cluster */
     axis ax;
 } gk;
 
@@ -157,17 +166,17 @@ bool gpu_kernel(cg *c, arena *a, const gpu_ops *ops, const gpu_chip *chip, const
                 gpu_code *out, diags *d);
 void gpu_region(gk *k, ir_region r);
 void gpu_fail(gk *k, ir_op o, const char *fmt, ...) STR_PRINTF(3, 4);
-lval *gpu_set(gk *k, ir_val v, uint32_t n); /* room for n registers as v's value */
-lval gpu_get(gk *k, ir_val v);              /* the one register of a scalar */
+lval *gpu_set(gk *k, ir_val v, uint32_t n);              /* room for n registers as v's value */
+lval gpu_get(gk *k, ir_val v);                           /* the one register of a scalar */
 int64_t gpu_shared(gk *k, int64_t bytes, int64_t align); /* offset of new shared memory, one a copy of the group: */
 lval gpu_shared_address(gk *k, int64_t at, int64_t bytes_a_copy);
 void gpu_barrier(gk *k); /* of the group */
 void gpu_op(gk *k, ir_op o);
 
 /* index.c */
-const lay *gpu_lay(gk *k, ir_type t);              /* NULL for scalars */
+const lay *gpu_lay(gk *k, ir_type t); /* NULL for scalars */
 const lay_shared *gpu_shared_lay(gk *k, ir_type t);
-uint32_t gpu_regs(gk *k, ir_type t);               /* LLVM values a thread holds of a value of this type */
+uint32_t gpu_regs(gk *k, ir_type t);                            /* LLVM values a thread holds of a value of this type */
 void gpu_reg_coord(const lay *l, uint32_t reg, int64_t *coord); /* of a register alone: lane, warp, block at 0 */
 /* coordinates of this thread's registers: a thread part, computed here and now, and a constant a register */
 typedef struct gpu_index {

@@ -42,8 +42,9 @@ void gpu_reg_coord(const lay *l, uint32_t reg, int64_t *coord)
 static lval add_piece(gk *k, lval sum, lval x, int first, int n, int to, bool meets)
 {
     cg *c = k->c;
-    lval v = first > to ? LLVMBuildLShr(c->b, x, cg_i32(c, first - to), "")
-             : to > first ? LLVMBuildShl(c->b, x, cg_i32(c, to - first), "") : x;
+    lval v = first > to   ? LLVMBuildLShr(c->b, x, cg_i32(c, first - to), "")
+             : to > first ? LLVMBuildShl(c->b, x, cg_i32(c, to - first), "")
+                          : x;
     v = LLVMBuildAnd(c->b, v, cg_i32(c, ((1ll << n) - 1) << to), "");
     if (!sum)
         return v;

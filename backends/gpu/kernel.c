@@ -1,7 +1,7 @@
 /* kernel.c: the function of a kernel: parameters, shared memory, the groups of threads, and the walk over ops.
  *
- *   entry     thread numbers; scalar parameters out of their 64-bit slots; barriers of channels initialised by one thread
- *   body      the ops in order; `partitions` branches by warp (control.c)
+ *   entry     thread numbers; scalar parameters out of their 64-bit slots; barriers of channels initialised by one
+ * thread body      the ops in order; `partitions` branches by warp (control.c)
  *
  * Shared memory is laid out as ops ask for it, from offset 0 of a block that starts at a multiple of 1024 (what a
  * 128-byte swizzle repeats by); its size is known only at the end, and given to the launch.
@@ -91,7 +91,8 @@ void gpu_region(gk *k, ir_region r)
 static void attribute(cg *c, unsigned index, const char *name, uint64_t value, lty type)
 {
     unsigned kind = LLVMGetEnumAttributeKindForName(name, strlen(name));
-    LLVMAttributeRef a = type ? LLVMCreateTypeAttribute(c->cx, kind, type) : LLVMCreateEnumAttribute(c->cx, kind, value);
+    LLVMAttributeRef a =
+        type ? LLVMCreateTypeAttribute(c->cx, kind, type) : LLVMCreateEnumAttribute(c->cx, kind, value);
     LLVMAddAttributeAtIndex(c->fn, index, a);
 }
 

@@ -1,7 +1,7 @@
 /* matrix.c: products: wgmma on descriptors or register fragments, mma.sync on fragments.
  *
- * A descriptor says where an operand starts in shared memory and how its 8-row groups and boxes are apart; all of that is
- * read off the layout by asking where a few elements lie, so slices and transposed views need nothing special.
+ * A descriptor says where an operand starts in shared memory and how its 8-row groups and boxes are apart; all of that
+ * is read off the layout by asking where a few elements lie, so slices and transposed views need nothing special.
  */
 #include "backends/gpu/async.h"
 
@@ -44,7 +44,8 @@ typedef struct operand {
 static bool operand_of(gk *k, ir_op o, ir_val v, int dim_k, operand *x)
 {
     const lay_shared *s = gpu_shared_lay(k, ir_vtype(k->f, v));
-    *x = (operand){.s = s, .k = dim_k, .mn = 1 - dim_k, .bytes = (int)dt_bytes(ir_type_of(k->m, ir_vtype(k->f, v))->dt)};
+    *x =
+        (operand){.s = s, .k = dim_k, .mn = 1 - dim_k, .bytes = (int)dt_bytes(ir_type_of(k->m, ir_vtype(k->f, v))->dt)};
     x->mn_fast = offset_at(s, x->mn, 1, x->bytes) == x->bytes;
     int fast = x->mn_fast ? x->mn : x->k, rows = x->mn_fast ? x->k : x->mn;
     x->z = gpu_swizzle_of(s, fast, rows, x->bytes);
@@ -216,7 +217,8 @@ typedef struct mma_tile {
     int bits;
     int64_t rows[64], cols[64]; /* of thread 0's blocks of 16 x 8 */
     int nrows, ncols;
-    lval *aw[2], *bw[2]; /* words of a step of K: four a block of rows, two a block of columns; two steps, alternating */
+    lval *aw[2],
+        *bw[2]; /* words of a step of K: four a block of rows, two a block of columns; two steps, alternating */
 } mma_tile;
 
 /* the blocks of the accumulator that a thread has a part of */

@@ -1,9 +1,9 @@
-/* memory.c: global memory by the widest accesses that a layout and the axis analysis allow, shared memory likewise or by
- * 8x8 matrices, and copies from one to the other.
+/* memory.c: global memory by the widest accesses that a layout and the axis analysis allow, shared memory likewise or
+ * by 8x8 matrices, and copies from one to the other.
  *
- * Registers r, r + 1, .. r + v - 1 are one access if they run along one dimension in order, the pointer is contiguous and
- * aligned there, and the mask is one value over them. A scalar or replicated access is made by every thread on loads,
- * by one on stores.
+ * Registers r, r + 1, .. r + v - 1 are one access if they run along one dimension in order, the pointer is contiguous
+ * and aligned there, and the mask is one value over them. A scalar or replicated access is made by every thread on
+ * loads, by one on stores.
  */
 #include "backends/gpu/gpu.h"
 
@@ -197,9 +197,9 @@ static int shared_vector(const lay *l, const lay_shared *s, int bytes)
     return v;
 }
 
-/* The 8x8 matrices of ldmatrix and stmatrix: a lane holds two neighbours along one dimension, four lanes a row of 8, eight
- * groups of them 8 rows. `along` gets the dimension of the neighbours, `across` the other. Registers 1 and 2 choose among
- * four matrices. */
+/* The 8x8 matrices of ldmatrix and stmatrix: a lane holds two neighbours along one dimension, four lanes a row of 8,
+ * eight groups of them 8 rows. `along` gets the dimension of the neighbours, `across` the other. Registers 1 and 2
+ * choose among four matrices. */
 static bool is_matrix_layout(const lay *l, int *along, int *across)
 {
     if (l->nbits[LAY_REG] < 3 || l->nbits[LAY_LANE] != 5)
@@ -269,7 +269,8 @@ static lval matrix_row(gk *k, const lay *l, const lay_shared *s, uint32_t r, int
     return LLVMBuildAdd(c->b, base, off, "");
 }
 
-/* whether a tile of 16-bit elements in layout l moves to and from s by matrices; `row` gets the dimension of their rows */
+/* whether a tile of 16-bit elements in layout l moves to and from s by matrices; `row` gets the dimension of their rows
+ */
 static bool by_matrices(gk *k, const lay *l, const lay_shared *s, int bytes, bool store, bool *trans, int *row)
 {
     int along = 0, across = 0;

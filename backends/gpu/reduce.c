@@ -1,9 +1,9 @@
 /* reduce.c: what moves between threads: reductions along a dimension, and conversions of layout.
  *
- * A reduction folds registers first, in four chains and then a tree, so that no add waits for the one before; then lanes,
- * by exchanges along the lane bits that lie on the dimension; then warps through shared memory, and blocks of a cluster
- * through each other's. Each holder of a part ends with the whole, as the result's layout (the operand's, without the
- * dimension) wants.
+ * A reduction folds registers first, in four chains and then a tree, so that no add waits for the one before; then
+ * lanes, by exchanges along the lane bits that lie on the dimension; then warps through shared memory, and blocks of a
+ * cluster through each other's. Each holder of a part ends with the whole, as the result's layout (the operand's,
+ * without the dimension) wants.
  */
 #include "backends/gpu/gpu.h"
 
@@ -136,10 +136,11 @@ static void put_word(gk *k, lval address, lval w, lval pred)
     }
 }
 
-/* Parts of nv values, one in each warp of a family (warps that differ only in `mask`'s bits) or block of the cluster: all
- * get the fold of all. A slot of shared memory for each (value, thread of the warp that owns it, warp); every lane keeps its
- * own column, so replicated lanes write the same. */
-static void fold_across(gk *k, ir_op o, lval *vals, uint32_t nv, uint32_t nin, uint32_t mask, bool blocks, uint32_t lanes)
+/* Parts of nv values, one in each warp of a family (warps that differ only in `mask`'s bits) or block of the cluster:
+ * all get the fold of all. A slot of shared memory for each (value, thread of the warp that owns it, warp); every lane
+ * keeps its own column, so replicated lanes write the same. */
+static void fold_across(gk *k, ir_op o, lval *vals, uint32_t nv, uint32_t nin, uint32_t mask, bool blocks,
+                        uint32_t lanes)
 {
     cg *c = k->c;
     int members = blocks ? k->cluster : k->warps;
@@ -201,10 +202,10 @@ static void fold_across(gk *k, ir_op o, lval *vals, uint32_t nv, uint32_t nin, u
     }
 }
 
-/* The same for one value that every lane of a warp has, over all warps (and blocks, with `blocks`): each warp gives its part
- * to each block, and after one barrier each lane takes a few of them and the lanes fold. Two buffers take turns, so nobody
- * needs to wait before writing: whoever still reads the buffer of the last but one time has not passed the barrier of the
- * last time. */
+/* The same for one value that every lane of a warp has, over all warps (and blocks, with `blocks`): each warp gives its
+ * part to each block, and after one barrier each lane takes a few of them and the lanes fold. Two buffers take turns,
+ * so nobody needs to wait before writing: whoever still reads the buffer of the last but one time has not passed the
+ * barrier of the last time. */
 static void fold_all(gk *k, ir_op o, lval *vals, uint32_t nin, bool blocks)
 {
     cg *c = k->c;

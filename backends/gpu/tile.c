@@ -46,8 +46,8 @@ static bool is_approx(gk *k, ir_op o, gpu_approx *f)
     ir_code code = ir_op_code(k->f, o);
     if (!ir_int(k->f, o, KEY_approx, 0) || ir_type_dt(k->m, ir_vtype(k->f, ir_in(k->f, o, 0))) != DT_F32)
         return false;
-    *f = code == IR_OP_exp2   ? APPROX_EXP2
-         : code == IR_OP_tanh ? APPROX_TANH
+    *f = code == IR_OP_exp2    ? APPROX_EXP2
+         : code == IR_OP_tanh  ? APPROX_TANH
          : code == IR_OP_rsqrt ? APPROX_RSQRT
                                : APPROX_RCP;
     return true;
@@ -73,7 +73,8 @@ static void elementwise(gk *k, ir_op o)
     const ir_func *f = k->f;
     ir_code code = ir_op_code(f, o);
     uint32_t nin = ir_nin(f, o), n = gpu_regs(k, ir_vtype(f, ir_out(f, o, 0)));
-    cg_elt_op e = {.code = code, .lanes = 1, .nan = ir_int(f, o, KEY_nan, 0) != 0, .rtz = ir_int(f, o, KEY_rtz, 0) != 0};
+    cg_elt_op e = {
+        .code = code, .lanes = 1, .nan = ir_int(f, o, KEY_nan, 0) != 0, .rtz = ir_int(f, o, KEY_rtz, 0) != 0};
     gpu_approx fast;
     bool approx = is_approx(k, o, &fast);
     e.from = ir_type_dt(k->m, ir_vtype(f, ir_in(f, o, code == IR_OP_select ? 1 : 0)));
@@ -111,7 +112,8 @@ static void pointers(gk *k, ir_op o)
         lval p = k->val[x.id].r[r];
         if (ir_op_code(f, o) == IR_OP_ptr_cast) {
             out[r] = from_int ? LLVMBuildIntToPtr(c->b, p, c->ptr, "")
-                     : to_int ? LLVMBuildPtrToInt(c->b, p, c->i64, "") : p;
+                     : to_int ? LLVMBuildPtrToInt(c->b, p, c->i64, "")
+                              : p;
             continue;
         }
         ir_val y = ir_in(f, o, 1);

@@ -4,8 +4,8 @@
 
 #include "backends/gpu/gpu.h"
 
-/* A call of inline PTX: `text` with $0, $1 .. (results first), `constraints` as LLVM has them. Every one has side effects;
- * `convergent` ones may not be moved into or out of divergent control flow. */
+/* A call of inline PTX: `text` with $0, $1 .. (results first), `constraints` as LLVM has them. Every one has side
+ * effects; `convergent` ones may not be moved into or out of divergent control flow. */
 lval ptx(cg *c, lty result, const char *text, const char *constraints, const lval *args, uint32_t n, bool convergent);
 void ptx0(cg *c, const char *text, bool convergent); /* no operands; a memory clobber */
 

@@ -5,8 +5,18 @@
 
 static const gpu_chip chips[] = {
 #define CHIP(n, feat, shared, tried, wg, tma, mma, cp, cl)                                                             \
-    {.name = #n, .cpu = #n, .features = feat, .lanes = 32, .shared_bytes = shared, .registers = 65536, .run = tried,   \
-     .has_wgmma = wg, .has_tma = tma, .has_mma = mma, .has_cp_async = cp, .has_cluster = cl},
+    {.name = #n,                                                                                                       \
+     .cpu = #n,                                                                                                        \
+     .features = feat,                                                                                                 \
+     .lanes = 32,                                                                                                      \
+     .shared_bytes = shared,                                                                                           \
+     .registers = 65536,                                                                                               \
+     .run = tried,                                                                                                     \
+     .has_wgmma = wg,                                                                                                  \
+     .has_tma = tma,                                                                                                   \
+     .has_mma = mma,                                                                                                   \
+     .has_cp_async = cp,                                                                                               \
+     .has_cluster = cl},
 #include "backends/nvptx/chips.def"
 #undef CHIP
 };

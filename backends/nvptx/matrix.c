@@ -11,14 +11,22 @@
 static const char *mma_type(dtype d)
 {
     switch (d) {
-    case DT_F16: return "f16";
-    case DT_BF16: return "bf16";
-    case DT_F32: return "tf32";
-    case DT_F8E4M3: return "e4m3";
-    case DT_F8E5M2: return "e5m2";
-    case DT_I8: return "s8";
-    case DT_U8: return "u8";
-    default: bug("no matrix unit for type %d", d);
+    case DT_F16:
+        return "f16";
+    case DT_BF16:
+        return "bf16";
+    case DT_F32:
+        return "tf32";
+    case DT_F8E4M3:
+        return "e4m3";
+    case DT_F8E5M2:
+        return "e5m2";
+    case DT_I8:
+        return "s8";
+    case DT_U8:
+        return "u8";
+    default:
+        bug("no matrix unit for type %d", d);
     }
 }
 

@@ -24,10 +24,10 @@ static lval intrinsic(cg *c, const char *name, const lval *args, uint32_t n)
 
 static lval sreg(cg *c, gpu_sreg r)
 {
-    static const char *const names[] = {
-        [SREG_TID] = "tid.x",         [SREG_CTAID_X] = "ctaid.x",   [SREG_CTAID_Y] = "ctaid.y",
-        [SREG_CTAID_Z] = "ctaid.z",   [SREG_NCTAID_X] = "nctaid.x", [SREG_NCTAID_Y] = "nctaid.y",
-        [SREG_NCTAID_Z] = "nctaid.z", [SREG_CLUSTER_RANK] = "cluster.ctarank"};
+    static const char *const names[] = {[SREG_TID] = "tid.x",         [SREG_CTAID_X] = "ctaid.x",
+                                        [SREG_CTAID_Y] = "ctaid.y",   [SREG_CTAID_Z] = "ctaid.z",
+                                        [SREG_NCTAID_X] = "nctaid.x", [SREG_NCTAID_Y] = "nctaid.y",
+                                        [SREG_NCTAID_Z] = "nctaid.z", [SREG_CLUSTER_RANK] = "cluster.ctarank"};
     char name[64];
     snprintf(name, sizeof name, "llvm.nvvm.read.ptx.sreg.%s", names[r]);
     return intrinsic(c, name, NULL, 0);
@@ -110,7 +110,8 @@ static void mbar_init_fence(cg *c)
 static void mbar_wait(cg *c, lval sh, lval parity)
 {
     PTX(c, c->t_void, true,
-        "{\n.reg .pred p;\nWAIT:\nmbarrier.try_wait.parity.shared::cta.b64 p, [$0], $1;\n@p bra DONE;\nbra WAIT;\nDONE:\n}",
+        "{\n.reg .pred p;\nWAIT:\nmbarrier.try_wait.parity.shared::cta.b64 p, [$0], $1;\n@p bra DONE;\nbra "
+        "WAIT;\nDONE:\n}",
         "r,r,~{memory}", sh, parity);
 }
 
@@ -171,8 +172,8 @@ static void tma_load(cg *c, lval sh, lval map, const lval *coord, int rank, lval
 
 static void tma_store(cg *c, lval sh, lval map, const lval *coord, int rank, int rmw, lval pred)
 {
-    static const char *const reductions[] = {[RMW_ADD] = "add", [RMW_MAX] = "max", [RMW_MIN] = "min",
-                                             [RMW_AND] = "and", [RMW_OR] = "or",   [RMW_XOR] = "xor"};
+    static const char *const reductions[] = {
+        [RMW_ADD] = "add", [RMW_MAX] = "max", [RMW_MIN] = "min", [RMW_AND] = "and", [RMW_OR] = "or", [RMW_XOR] = "xor"};
     strbuf s, k;
     lval args[12];
     uint32_t n = 0;
@@ -240,13 +241,20 @@ static void wgmma_commit(cg *c)
 static const char *cache_name(int cache, bool load)
 {
     switch (cache) {
-    case CACHE_CA: return load ? ".ca" : "";
-    case CACHE_CG: return ".cg";
-    case CACHE_CS: return ".cs";
-    case CACHE_CV: return load ? ".cv" : "";
-    case CACHE_WB: return load ? "" : ".wb";
-    case CACHE_WT: return load ? "" : ".wt";
-    default: return "";
+    case CACHE_CA:
+        return load ? ".ca" : "";
+    case CACHE_CG:
+        return ".cg";
+    case CACHE_CS:
+        return ".cs";
+    case CACHE_CV:
+        return load ? ".cv" : "";
+    case CACHE_WB:
+        return load ? "" : ".wb";
+    case CACHE_WT:
+        return load ? "" : ".wt";
+    default:
+        return "";
     }
 }
 
@@ -360,8 +368,8 @@ static void cluster_barrier(cg *c)
 static void store_remote(cg *c, lval sh, lval rank, lval word)
 {
     PTX(c, c->t_void, false,
-        "{\n.reg .b32 ra;\nmapa.shared::cluster.u32 ra, $0, $1;\nst.shared::cluster.b32 [ra], $2;\n}", "r,r,r,~{memory}",
-        sh, rank, word);
+        "{\n.reg .b32 ra;\nmapa.shared::cluster.u32 ra, $0, $1;\nst.shared::cluster.b32 [ra], $2;\n}",
+        "r,r,r,~{memory}", sh, rank, word);
 }
 
 const gpu_ops nvptx_ops = {

@@ -1,0 +1,36 @@
+#!/bin/sh
+# ptxas.sh TILEC: the laid-out kernels as ptxas sees them: no spill, and no note that it had to serialise or wait (C75xx).
+# Without a ptxas each kernel counts as skipped; that its PTX can be made at all is tested everywhere.
+tilec=${1:?usage: ptxas.sh TILEC}
+dir=$(mktemp -d) || exit 1
+trap 'rm -rf "$dir"' EXIT
+PATH=$PATH:/usr/local/cuda/bin
+passed=0 failed=0 skipped=0
+for f in tests/lower/nvptx/hand/*.tir; do
+    name=$(basename "$f" .tir)
+    kernel=$(sed -n 's/^kernel @\([a-z_]*\).*/\1/p' "$f")
+    if ! "$tilec" emit "$f" --stage=asm --target=cuda:sm_90a --kernel="$kernel" -o "$dir/k.ptx" 2>"$dir/log"; then
+        failed=$((failed + 1))
+        echo "FAILED: $name: no PTX"
+        cat "$dir/log"
+        continue
+    fi
+    passed=$((passed + 1))
+    if ! command -v ptxas >/dev/null; then
+        skipped=$((skipped + 1))
+        continue
+    fi
+    ptxas -arch=sm_90a -v "$dir/k.ptx" -o "$dir/k.cubin" >"$dir/log" 2>&1
+    code=$?
+    if [ $code -eq 0 ] && grep -q ' 0 bytes spill stores, 0 bytes spill loads' "$dir/log" && ! grep -q 'C75' "$dir/log"; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        echo "FAILED: $name"
+        cat "$dir/log"
+    fi
+done
+[ $skipped -eq 0 ] || echo "skip: $skipped kernels, for there is no ptxas to look at their registers"
+[ $((passed + failed)) -ge 12 ] || { failed=$((failed + 1)); echo "FAILED: only $passed kernels were found"; }
+echo "$passed passed, $failed failed, $skipped skipped"
+[ $failed -eq 0 ]
