@@ -13,6 +13,7 @@ typedef struct narrow {
     axis known;
     guard_set *guards; /* NULL: none hold */
     ir_val *twin;      /* by old value id */
+    bool *narrowed;    /* by old value id: it gets a twin */
     bool *wide;        /* by old value id: something takes it in 64 bits */
     ir_attr one;
 } narrow;
@@ -86,10 +87,12 @@ static bool has_twin(const narrow *n, const ir_func *f, ir_op o)
     return true;
 }
 
-static bool value_has_twin(const narrow *n, const ir_func *f, ir_val v)
+/* before the ops are visited: which values get twins */
+static void find_narrowed(narrow *n, const ir_func *f)
 {
-    ir_op o = ir_def(f, v);
-    return o.id && has_twin(n, f, o);
+    for (uint32_t i = 1; i < f->ops.n; i++)
+        if (f->ops.at[i].parent.id && has_twin(n, f, (ir_op){i}))
+            n->narrowed[ir_out(f, (ir_op){i}, 0).id] = true;
 }
 
 /* ops that take twins and give what they gave before */
@@ -102,7 +105,7 @@ static bool takes_compare(const narrow *n, const ir_func *f, ir_op o)
 
 static bool takes_cast(const narrow *n, const ir_func *f, ir_op o)
 {
-    return ir_op_code(f, o) == IR_OP_cast && value_has_twin(n, f, ir_in(f, o, 0)) && !ir_int(f, o, KEY_rtz, 0);
+    return ir_op_code(f, o) == IR_OP_cast && n->narrowed[ir_in(f, o, 0).id] && !ir_int(f, o, KEY_rtz, 0);
 }
 
 static bool takes_offset(const narrow *n, const ir_func *f, ir_op o)
@@ -117,9 +120,9 @@ static void find_wide(narrow *n, const ir_func *f)
         ir_op o = {i};
         if (!ir_o(f, o)->parent.id)
             continue;
-        bool all = has_twin(n, f, o) || takes_compare(n, f, o) || takes_cast(n, f, o);
+        bool all = (ir_nout(f, o) == 1 && n->narrowed[ir_out(f, o, 0).id]) || takes_compare(n, f, o) || takes_cast(n, f, o);
         for (uint32_t k = 0; k < ir_nin(f, o); k++)
-            if (!(all || (k == 1 && takes_offset(n, f, o))) || !value_has_twin(n, f, ir_in(f, o, k)))
+            if (!(all || (k == 1 && takes_offset(n, f, o))) || !n->narrowed[ir_in(f, o, k).id])
                 n->wide[ir_in(f, o, k).id] = true;
     }
 }
@@ -130,7 +133,7 @@ static bool make_twin(rw *r, ir_op o)
     const ir_func *f = r->old;
     uint32_t first = first_operand(ir_op_code(f, o));
     ir_val in[3];
-    if (!has_twin(n, f, o))
+    if (ir_nout(f, o) != 1 || !n->narrowed[ir_out(f, o, 0).id])
         return false;
     rw_begin(r, o);
     ir_val v = ir_out(f, o, 0), twin;
@@ -205,6 +208,8 @@ ir_func *pass_narrow(pass_ctx *c, ir_func *f)
             n.guards = guards_open(c, f);
     }
     n.wide = ARENA_ARRAY(c->scratch, bool, f->vals.n);
+    n.narrowed = ARENA_ARRAY(c->scratch, bool, f->vals.n);
+    find_narrowed(&n, f);
     find_wide(&n, f);
     rw_init(&r, c, f, visit, &n);
     return rw_run(&r);
