@@ -71,8 +71,8 @@ $(B)/tilec $(B)/tile-bench $(B)/test-runner $(B)/run-tests:
 $(B)/unit/%: $(B)/tests/unit/%.o $(ROOMS)
 	@mkdir -p $(@D)
 	$(call say,ld,$@)$(CC) -o $@ $< $(LINK) -lcheck -lsubunit -lrt -lm
-$(B)/unit/test_cuda $(B)/unit/test_cuda_code: $(B)/unit/stub_cuda.so
-$(B)/unit/stub_cuda.so: $(B)/tests/unit/stub_cuda.o
+$(B)/unit/test_cuda $(B)/unit/test_cuda_code: $(B)/unit/fake_cuda.so
+$(B)/unit/fake_cuda.so: $(B)/tests/unit/fake_cuda.o
 	@mkdir -p $(@D)
 	$(call say,ld,$@)$(CC) -shared -o $@ $< $(SAN)
 $(B)/examples/%: $(B)/examples/%.o $(ROOMS)

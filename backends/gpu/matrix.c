@@ -244,40 +244,46 @@ static bool find_blocks(mma_tile *x, const lay *l, uint32_t n)
     return true;
 }
 
-static void fetch_step(mma_tile *x, int64_t kk, int turn)
+/* the words of a step that go with block row r of `of`: its own of A, and its share of B's columns */
+static void fetch_part(mma_tile *x, int64_t kk, int turn, int r, int of)
 {
-    for (int r = 0; r < x->nrows; r++)
+    if (r < x->nrows)
         a_fragment(x->k, x->o, &x->fa, x->a, x->rows[r], kk, x->bits, x->aw[turn] + 4 * r);
-    for (int q = 0; q < x->ncols; q++)
+    for (int q = x->ncols * r / of; q < x->ncols * (r + 1) / of; q++)
         for (int j = 0; j < 2; j++) {
             int64_t want[2] = {kk + 128 / x->bits * j, x->cols[q]};
             x->bw[turn][2 * q + j] = word_at(x->k, x->o, &x->fb, x->b, want, 0, x->bits);
         }
 }
 
-static void multiply_step(mma_tile *x, gpu_mma m, int turn, lval *r)
+static void fetch_step(mma_tile *x, int64_t kk, int turn)
 {
-    for (int i = 0; i < x->nrows; i++)
-        for (int q = 0; q < x->ncols && !x->k->failed; q++) {
-            lval four[4];
-            uint32_t reg[4];
-            for (int j = 0; j < 4; j++) {
-                int64_t want[2] = {x->rows[i] + 8 * (j >> 1), x->cols[q] + (j & 1)};
-                if (!gpu_find(&x->at, want, &reg[j])) {
-                    gpu_fail(x->k, x->o, "the accumulator's layout is not a matrix instruction's");
-                    return;
-                }
-                four[j] = r[reg[j]];
+    for (int r = 0; r < x->nrows; r++)
+        fetch_part(x, kk, turn, r, x->nrows);
+}
+
+static void multiply_row(mma_tile *x, gpu_mma m, int turn, int row, lval *r)
+{
+    for (int q = 0; q < x->ncols && !x->k->failed; q++) {
+        lval four[4];
+        uint32_t reg[4];
+        for (int j = 0; j < 4; j++) {
+            int64_t want[2] = {x->rows[row] + 8 * (j >> 1), x->cols[q] + (j & 1)};
+            if (!gpu_find(&x->at, want, &reg[j])) {
+                gpu_fail(x->k, x->o, "the accumulator's layout is not a matrix instruction's");
+                return;
             }
-            m.c = four;
-            for (int j = 0; j < 4; j++)
-                m.a_regs[j] = x->aw[turn][4 * i + j];
-            m.b_regs[0] = x->bw[turn][2 * q];
-            m.b_regs[1] = x->bw[turn][2 * q + 1];
-            x->k->ops->mma(x->k->c, &m);
-            for (int j = 0; j < 4; j++)
-                r[reg[j]] = four[j];
+            four[j] = r[reg[j]];
         }
+        m.c = four;
+        for (int j = 0; j < 4; j++)
+            m.a_regs[j] = x->aw[turn][4 * row + j];
+        m.b_regs[0] = x->bw[turn][2 * q];
+        m.b_regs[1] = x->bw[turn][2 * q + 1];
+        x->k->ops->mma(x->k->c, &m);
+        for (int j = 0; j < 4; j++)
+            r[reg[j]] = four[j];
+    }
 }
 
 void gpu_dot(gk *k, ir_op o)
@@ -311,8 +317,10 @@ void gpu_dot(gk *k, ir_op o)
     int turn = 0;
     fetch_step(&x, 0, 0);
     for (int64_t kk = 0; kk < ai->shape[1] && !k->failed; kk += step, turn ^= 1) {
-        if (kk + step < ai->shape[1])
-            fetch_step(&x, kk + step, turn ^ 1); /* under this step's products */
-        multiply_step(&x, m, turn, r);
+        for (int row = 0; row < x.nrows && !k->failed; row++) {
+            if (kk + step < ai->shape[1])
+                fetch_part(&x, kk + step, turn ^ 1, row, x.nrows); /* a little of the next step between the products */
+            multiply_row(&x, m, turn, row, r);
+        }
     }
 }

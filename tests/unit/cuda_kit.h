@@ -1,9 +1,9 @@
-/* cuda_kit.h: what the tests of the CUDA device share: the stub of the driver, and a kernel to launch. */
+/* cuda_kit.h: what the tests of the CUDA device share: the fake of the driver, and a kernel to launch. */
 #ifndef TILE_TESTS_CUDA_KIT_H
 #define TILE_TESTS_CUDA_KIT_H
 
 #include "runtime/cuda.h"
-#include "tests/unit/stub_cuda.h"
+#include "tests/unit/fake_cuda.h"
 
 #include <check.h>
 #include <dlfcn.h>
@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static stub_state *stub;
+static fake_state *fake;
 static tile_error err;
 static char folder[64], library[512];
 
@@ -36,11 +36,11 @@ static void setup(void)
     ssize_t n = readlink("/proc/self/exe", library, sizeof library - 32);
     ck_assert(n > 0);
     library[n] = 0;
-    strcpy(strrchr(library, '/'), "/stub_cuda.so");
+    strcpy(strrchr(library, '/'), "/fake_cuda.so");
     void *lib = dlopen(library, RTLD_NOW | RTLD_LOCAL);
     ck_assert_msg(lib != NULL, "%s", dlerror());
-    stub = dlsym(lib, "stub");
-    *stub = (stub_state){
+    fake = dlsym(lib, "fake");
+    *fake = (fake_state){
         .version = 12040, .devices = 1, .major = 9, .memory = 1 << 20, .registers = 40, .blocks = 2, .clusters = 60};
     strcpy(folder, "/tmp/test_cuda.XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(folder));
@@ -59,16 +59,16 @@ static void teardown(void)
 /* nothing is left open, and no context on the stack */
 static void check_clean(void)
 {
-    ck_assert_int_eq(stub->depth, 0);
-    ck_assert_int_eq(stub->outside, 0);
-    ck_assert_int_le(stub->deepest, 1);
-    ck_assert_int_eq(stub->contexts, 0);
-    ck_assert_int_eq(stub->modules, 0);
-    ck_assert_int_eq(stub->streams, 0);
-    ck_assert_int_eq(stub->events, 0);
-    ck_assert_int_eq(stub->graphs, 0);
-    ck_assert_int_eq(stub->execs, 0);
-    ck_assert_int_eq(stub->blocks_of_memory, 0);
+    ck_assert_int_eq(fake->depth, 0);
+    ck_assert_int_eq(fake->outside, 0);
+    ck_assert_int_le(fake->deepest, 1);
+    ck_assert_int_eq(fake->contexts, 0);
+    ck_assert_int_eq(fake->modules, 0);
+    ck_assert_int_eq(fake->streams, 0);
+    ck_assert_int_eq(fake->events, 0);
+    ck_assert_int_eq(fake->graphs, 0);
+    ck_assert_int_eq(fake->execs, 0);
+    ck_assert_int_eq(fake->blocks_of_memory, 0);
 }
 
 static void has(const char *text)
@@ -85,9 +85,9 @@ static tile_device *open_device(void)
 
 static void fails(const char *entry, int error)
 {
-    snprintf(stub->fails, sizeof stub->fails, "%s", entry);
-    stub->error = error;
-    stub->fails_after = 0;
+    snprintf(fake->fails, sizeof fake->fails, "%s", entry);
+    fake->error = error;
+    fake->fails_after = 0;
 }
 
 #endif

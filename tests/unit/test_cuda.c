@@ -1,4 +1,4 @@
-/* test_cuda.c: the CUDA device against a driver that is no more than a table of functions (stub_cuda.c): opening,
+/* test_cuda.c: the CUDA device against a driver that is no more than a table of functions (fake_cuda.c): opening,
  * memory, launches by tile.h, streams, events, graphs, sessions, and the faults that stay.
  */
 #include "runtime/session.h"
@@ -13,8 +13,8 @@ static void refused(const char *name, tile_code code, const char *text)
     ck_assert_int_eq(err.code, code);
     has(text);
     ck_assert_ptr_null(tile_device_open(name, NULL));
-    ck_assert_int_eq(stub->contexts, 0);
-    ck_assert_int_eq(stub->depth, 0);
+    ck_assert_int_eq(fake->contexts, 0);
+    ck_assert_int_eq(fake->depth, 0);
 }
 
 START_TEST(opening)
@@ -26,14 +26,14 @@ START_TEST(opening)
     ck_assert_ptr_nonnull(d->backend);
     ck_assert(str_eq(d->target.name, S("cuda:sm_90a")));
     ck_assert_int_eq(c->multiprocessors, 132);
-    ck_assert_int_eq(stub->contexts, 1);
+    ck_assert_int_eq(fake->contexts, 1);
     tile_device_close(d);
-    stub->major = 8, stub->minor = 7; /* runs the code of the newest older chip */
+    fake->major = 8, fake->minor = 7; /* runs the code of the newest older chip */
     d = open_device();
     ck_assert(str_eq(d->target.name, S("cuda:sm_86")));
     ck_assert_str_eq(((const cuda_device *)d->state)->arch, "sm_87");
     tile_device_close(d);
-    stub->major = 7, stub->minor = 0; /* has memory and streams, no code */
+    fake->major = 7, fake->minor = 0; /* has memory and streams, no code */
     d = open_device();
     ck_assert_ptr_null(d->backend);
     tile_module *m = tile_module_from_string(d, "k.tir", source, NULL, &err);
@@ -55,26 +55,26 @@ START_TEST(not_opening)
     refused("cuda:", TILE_E_MISSING, "unknown device");
     refused("cpu:0", TILE_E_MISSING, "unknown device");
     refused("cuda:1", TILE_E_DEVICE, "cannot open device 'cuda:1': there is 1 device, cuda:0");
-    stub->devices = 3;
+    fake->devices = 3;
     refused("cuda:3", TILE_E_DEVICE, "there are 3 devices, cuda:0 to cuda:2");
-    stub->version = 11080;
+    fake->version = 11080;
     refused("cuda", TILE_E_DEVICE, "the driver is too old: it is for CUDA 11.8, 12.0 or later is needed");
-    stub->version = 12040;
-    stub->devices = 0;
+    fake->version = 12040;
+    fake->devices = 0;
     refused("cuda", TILE_E_DEVICE, "the driver is there, but finds no device");
     fails("cuInit", 100);
     refused("cuda", TILE_E_DEVICE, "finds no device");
     fails("cuInit", 999);
     refused("cuda", TILE_E_DEVICE, "cuInit: CUDA_ERROR_UNKNOWN: unknown error");
-    stub->devices = 1;
+    fake->devices = 1;
     fails("cuDevicePrimaryCtxRetain", 46);
     refused("cuda", TILE_E_DEVICE, "cuDevicePrimaryCtxRetain: CUDA_ERROR_DEVICE_UNAVAILABLE");
     fails("cuDevicePrimaryCtxRetain", 700);
     refused("cuda", TILE_E_DEVICE, "only a new process can use the device");
     fails("cuStreamCreate", 2);
     refused("cuda", TILE_E_DEVICE, "cuStreamCreate: CUDA_ERROR_OUT_OF_MEMORY");
-    stub->fails[0] = 0;
-    strcpy(stub->missing, "cuLaunchKernelEx");
+    fake->fails[0] = 0;
+    strcpy(fake->missing, "cuLaunchKernelEx");
     refused("cuda", TILE_E_DEVICE, "has no 'cuLaunchKernelEx': a driver of CUDA 12.0 or later is needed");
     setenv("TILE_CUDA_LIBRARY", "libm.so.6", 1);
     refused("cuda", TILE_E_DEVICE, "'libm.so.6' has no 'cuGetProcAddress_v2'");
@@ -93,7 +93,7 @@ START_TEST(memory)
         in[i] = (char)i;
     char *p = tile_alloc(d, 100, &err), *q = tile_alloc(d, 0, &err);
     ck_assert(p && q && p != q);
-    ck_assert_uint_eq(stub->used, 101);
+    ck_assert_uint_eq(fake->used, 101);
     ck_assert_int_eq(tile_write(d, p, in, 100, &err), TILE_OK);
     ck_assert_int_eq(tile_copy(d, NULL, p + 50, p, 10, &err), TILE_OK);
     ck_assert_int_eq(tile_fill(d, NULL, p + 90, 7, 10, &err), TILE_OK);
@@ -103,12 +103,12 @@ START_TEST(memory)
     ck_assert_int_eq(tile_fill(d, NULL, p, 0, -1, NULL), TILE_E_ARGUMENT);
     ck_assert_ptr_null(tile_alloc(d, 2 << 20, &err));
     ck_assert_int_eq(err.code, TILE_E_MEMORY);
-    has("no memory for 2097152 bytes on device 'cuda:0' (Stub H1): 1048475 of its 1048576 bytes are free");
+    has("no memory for 2097152 bytes on device 'cuda:0' (Fake H1): 1048475 of its 1048576 bytes are free");
     ck_assert_ptr_null(tile_alloc(d, -1, NULL));
     fails("cuMemcpyDtoH_v2", 1);
     ck_assert_int_eq(tile_read(d, out, p, 1, &err), TILE_E_DEVICE);
     has("cuMemcpyDtoH: CUDA_ERROR_INVALID_VALUE: invalid argument");
-    stub->fails[0] = 0;
+    fake->fails[0] = 0;
     ck_assert_int_eq(tile_read(d, out, p, 1, &err), TILE_OK); /* no lasting fault */
     tile_free(d, p);
     tile_free(d, q);
@@ -144,7 +144,7 @@ static void whole_open(whole *w)
     w->args[1] = tile_arg_int(41);
     w->args[2] = tile_arg_ptr(w->p, TILE_F32);
     w->args[2].bytes = 4;
-    stub->nslots = 10;
+    fake->nslots = 10;
 }
 
 static void whole_close(whole *w)
@@ -169,19 +169,19 @@ START_TEST(launching)
     ck_assert_int_eq(tile_kernel_info(w.k, &st, &err), TILE_E_ARGUMENT);
     ck_assert_msg(go(&w, NULL) == TILE_OK, "%s", err.text);
     ck_assert_int_eq(tile_sync(w.d, &err), TILE_OK);
-    ck_assert_int_eq(stub->launches, 1);
-    const stub_launch *l = &stub->launch[0];
+    ck_assert_int_eq(fake->launches, 1);
+    const fake_launch *l = &fake->launch[0];
     ck_assert_uint_eq(l->grid[0], 264); /* 2 blocks on each of 132, not 1000 rows */
     ck_assert_uint_eq(l->block[0], 128);
-    ck_assert_ptr_nonnull(strstr(stub->image, ".entry k("));
+    ck_assert_ptr_nonnull(strstr(fake->image, ".entry k("));
     const uint64_t want[10] = {264, 1, 1, (uint64_t)(uintptr_t)w.x, 1000, 8, 8, 1, 41, (uint64_t)(uintptr_t)w.p};
     ck_assert_mem_eq(l->slots, want, sizeof want);
     ck_assert_int_eq(tile_kernel_info(w.k, &st, &err), TILE_OK);
     ck_assert(st.registers == 40 && st.threads == 128 && st.cluster == 1 && st.blocks_per_multiprocessor == 2);
     const int64_t grid[3] = {3, 2, 1};
     ck_assert_int_eq(tile_launch(w.k, NULL, grid, w.args, 3, NULL), TILE_OK);
-    ck_assert(stub->launch[1].grid[0] == 3 && stub->launch[1].grid[1] == 2);
-    ck_assert_int_eq(stub->texts, 1); /* one variant, whatever the arguments */
+    ck_assert(fake->launch[1].grid[0] == 3 && fake->launch[1].grid[1] == 2);
+    ck_assert_int_eq(fake->texts, 1); /* one variant, whatever the arguments */
     whole_close(&w);
     check_clean();
 }
@@ -190,7 +190,7 @@ END_TEST
 START_TEST(other_chip)
 {
     whole w;
-    stub->minor = 0, stub->major = 8;
+    fake->minor = 0, fake->major = 8;
     whole_open(&w);
     ck_assert_int_eq(go(&w, NULL), TILE_E_SOURCE);
     has("this IR is laid out for target 'cuda:sm_90a', not for 'cuda:sm_80'");
@@ -221,16 +221,16 @@ START_TEST(streams)
     double s = 0;
     whole_open(&w);
     tile_stream *a = tile_stream_create(w.d, &err), *b = tile_stream_create(w.d, &err);
-    ck_assert(a && b && stub->streams == 3);
+    ck_assert(a && b && fake->streams == 3);
     ck_assert_int_eq(go(&w, a), TILE_OK);
-    ck_assert_ptr_eq(stub->launch[0].stream, a->handle);
+    ck_assert_ptr_eq(fake->launch[0].stream, a->handle);
     tile_event *e = tile_event_create(w.d, &err), *f = tile_event_create(w.d, &err);
     ck_assert_int_eq(tile_event_sync(e, &err), TILE_E_ARGUMENT);
     has("the event has not been recorded");
     ck_assert_int_eq(tile_event_record(e, a, &err), TILE_OK);
     ck_assert_int_eq(tile_stream_wait(w.d, b, e, &err), TILE_OK);
     ck_assert_int_eq(go(&w, b), TILE_OK);
-    ck_assert_ptr_eq(stub->launch[1].stream, b->handle);
+    ck_assert_ptr_eq(fake->launch[1].stream, b->handle);
     ck_assert_int_eq(tile_event_elapsed(e, f, &s, &err), TILE_E_ARGUMENT);
     ck_assert_int_eq(tile_event_record(f, b, &err), TILE_OK);
     ck_assert_int_eq(tile_event_elapsed(e, f, &s, &err), TILE_OK);
@@ -245,12 +245,12 @@ START_TEST(streams)
     ck_assert_ptr_null(tile_stream_wrap(other, a, &err));
     tile_device_close(other);
     /* a stream from elsewhere is used, and left */
-    int made = stub->streams;
+    int made = fake->streams;
     tile_stream *c = tile_stream_wrap(w.d, b->handle, &err);
     ck_assert_int_eq(go(&w, c), TILE_OK);
-    ck_assert_ptr_eq(stub->launch[2].stream, b->handle);
+    ck_assert_ptr_eq(fake->launch[2].stream, b->handle);
     tile_stream_destroy(c);
-    ck_assert_int_eq(stub->streams, made);
+    ck_assert_int_eq(fake->streams, made);
     tile_stream_destroy(a);
     tile_stream_destroy(b);
     tile_stream_destroy(NULL);
@@ -261,7 +261,7 @@ START_TEST(streams)
     ck_assert_int_eq(err.code, TILE_E_MEMORY);
     fails("cuEventCreate", 1);
     ck_assert_ptr_null(tile_event_create(w.d, NULL));
-    stub->fails[0] = 0;
+    fake->fails[0] = 0;
     whole_close(&w);
     check_clean();
 }
@@ -287,21 +287,21 @@ START_TEST(capture)
     ck_assert_ptr_null(tile_capture_end(w.d, NULL, &err));
     has("the stream is not being captured");
     ck_assert_int_eq(tile_prepare(w.k, NULL, NULL, w.args, 3, &err), TILE_OK);
-    ck_assert_int_eq(stub->launches, 0);
-    ck_assert_int_eq(stub->texts, 1);
+    ck_assert_int_eq(fake->launches, 0);
+    ck_assert_int_eq(fake->texts, 1);
     ck_assert_int_eq(tile_capture_begin(w.d, NULL, &err), TILE_OK);
     ck_assert_msg(go(&w, NULL) == TILE_OK, "%s", err.text);
     ck_assert_int_eq(tile_fill(w.d, NULL, w.p, 9, 4, &err), TILE_OK);
     ck_assert_int_eq(tile_copy(w.d, NULL, w.x, w.p, 4, &err), TILE_OK);
     tile_graph *g = tile_capture_end(w.d, NULL, &err);
     ck_assert_ptr_nonnull(g);
-    ck_assert_int_eq(stub->captured, 3);
-    ck_assert_int_eq(stub->launches, 0);
+    ck_assert_int_eq(fake->captured, 3);
+    ck_assert_int_eq(fake->launches, 0);
     for (int i = 1; i < 4; i++) {
         ck_assert_int_eq(tile_graph_replay(g, NULL, &err), TILE_OK);
-        ck_assert_int_eq(stub->launches, i);
+        ck_assert_int_eq(fake->launches, i);
     }
-    ck_assert_uint_eq(stub->launch[0].slots[8], 41);
+    ck_assert_uint_eq(fake->launch[0].slots[8], 41);
     ck_assert_int_eq(tile_read(w.d, &out, w.x, 1, &err), TILE_OK);
     ck_assert_int_eq(out, 9);
     fails("cuGraphLaunch", 1);
@@ -314,7 +314,7 @@ START_TEST(capture)
     ck_assert_int_eq(tile_capture_begin(w.d, NULL, &err), TILE_OK);
     ck_assert_ptr_null(tile_capture_end(w.d, NULL, &err));
     has("cuGraphInstantiateWithFlags");
-    stub->fails[0] = 0;
+    fake->fails[0] = 0;
     tile_stream *s = tile_stream_create(w.d, &err); /* ended in the middle of a capture */
     ck_assert_int_eq(tile_capture_begin(w.d, s, &err), TILE_OK);
     tile_stream_destroy(s);
@@ -337,7 +337,7 @@ START_TEST(illegal_access)
     has("the device faulted: an access to an illegal address, in kernel 'k' (CUDA_ERROR_ILLEGAL_ADDRESS: an illegal "
         "memory access was encountered)");
     tile_error first = err;
-    stub->fails[0] = 0; /* whatever the driver says now */
+    fake->fails[0] = 0; /* whatever the driver says now */
     ck_assert_int_eq(tile_sync(w.d, &err), TILE_E_FAULT);
     ck_assert_str_eq(err.text, first.text);
     ck_assert_int_eq(go(&w, NULL), TILE_E_FAULT);
@@ -348,7 +348,7 @@ START_TEST(illegal_access)
     ck_assert_int_eq(err.code, TILE_E_FAULT);
     ck_assert_ptr_null(tile_stream_create(w.d, &err));
     ck_assert_ptr_null(tile_event_create(w.d, &err));
-    ck_assert_int_eq(stub->launches, 1);
+    ck_assert_int_eq(fake->launches, 1);
     whole_close(&w);
     check_clean();
     w.d = open_device(); /* a fresh context works */
@@ -366,20 +366,20 @@ START_TEST(lost)
     ck_assert_int_eq(tile_read(w.d, &byte, w.p, 1, &err), TILE_OK); /* so that one is done */
     for (int i = 0; i < 3; i++)
         ck_assert_int_eq(go(&w, NULL), TILE_OK);
-    stub->sticky = 719;
+    fake->sticky = 719;
     ck_assert_int_eq(go(&w, NULL), TILE_E_FAULT); /* comes back from the next launch */
     has("a launch that failed on the device, in one of the last 3 launches, the newest of kernel 'k' "
         "(CUDA_ERROR_LAUNCH_FAILED: unspecified launch failure)");
-    stub->sticky = 0;
+    fake->sticky = 0;
     whole_close(&w);
     check_clean();
     whole_open(&w);
     ck_assert_int_eq(go(&w, NULL), TILE_OK);
     ck_assert_int_eq(tile_sync(w.d, &err), TILE_OK); /* from here on it was no kernel */
-    stub->sticky = 999;
+    fake->sticky = 999;
     ck_assert_int_eq(tile_sync(w.d, &err), TILE_E_DEVICE);
     ck_assert_str_eq(err.text, "the device is lost (CUDA_ERROR_UNKNOWN: unknown error)");
-    stub->sticky = 0;
+    fake->sticky = 0;
     whole_close(&w);
     check_clean();
 }
@@ -387,7 +387,7 @@ END_TEST
 
 /* ---- sessions: arrays go there and come back ---- */
 
-static void add_one(const stub_launch *l)
+static void add_one(const fake_launch *l)
 {
     float *p = (float *)(uintptr_t)l->slots[9];
     *p += 1;
@@ -399,11 +399,11 @@ START_TEST(sessions)
     rt_session_request q = {.path = S("k.tir"), .kernel = S("k"), .text = source, .args = args, .nargs = 3};
     double at[4] = {0};
     tile_device *d = open_device();
-    stub->nslots = 10;
-    stub->kernel = add_one;
+    fake->nslots = 10;
+    fake->kernel = add_one;
     rt_session *s = rt_session_open(d, &q, &err);
     ck_assert_msg(s != NULL, "%s", err.text);
-    ck_assert_int_eq(stub->blocks_of_memory, 2);
+    ck_assert_int_eq(fake->blocks_of_memory, 2);
     ck_assert_msg(rt_session_launch(s, &err), "%s", err.text);
     ck_assert(*(float *)rt_session_array(s, S("p"))->data == 1.0f);
     ck_assert(rt_session_repeat(s, 4, at, &err));
@@ -420,7 +420,7 @@ START_TEST(sessions)
                      "a multiprocessor\n");
     arena_fini(&a);
     rt_session_close(s);
-    stub->memory = 40;
+    fake->memory = 40;
     ck_assert_ptr_null(rt_session_open(d, &q, &err));
     ck_assert_int_eq(err.code, TILE_E_MEMORY);
     tile_device_close(d);
@@ -431,7 +431,7 @@ END_TEST
 int main(void)
 {
     Suite *s = suite_create("cuda");
-    TCase *t = tcase_create("stub");
+    TCase *t = tcase_create("fake");
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_set_timeout(t, 60);
     tcase_add_test(t, opening);

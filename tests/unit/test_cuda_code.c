@@ -1,4 +1,4 @@
-/* test_cuda_code.c: the CUDA device from the back end's code to the driver (stub_cuda.c): what a launch passes, tensor
+/* test_cuda_code.c: the CUDA device from the back end's code to the driver (fake_cuda.c): what a launch passes, tensor
  * maps, what doesn't fit, the assembler and its cache.
  */
 #include "tests/unit/cuda_kit.h"
@@ -40,8 +40,8 @@ static void kit_open(kit *x)
                          .maps = x->maps,
                          .nmaps = 2,
                          .dependent = true};
-    stub->nslots = 10;
-    stub->nmaps = 2;
+    fake->nslots = 10;
+    fake->nmaps = 2;
 }
 
 static void kit_close(kit *x)
@@ -81,15 +81,15 @@ START_TEST(packing)
     kit_open(&x);
     struct cuda_kernel *k = kit_load(&x);
     ck_assert_ptr_nonnull(k);
-    ck_assert_int_eq(stub->max_dynamic, 200000);
+    ck_assert_int_eq(fake->max_dynamic, 200000);
     ck_assert_int_eq(k->resident, 60); /* clusters */
     ck_assert_int_eq(k->stats.registers, 40);
     ck_assert_int_eq(k->stats.spill_bytes, 16);
-    ck_assert_int_eq(stub->texts, 1);
+    ck_assert_int_eq(fake->texts, 1);
     /* grid, the tensor (base, sizes, strides), n, p */
     uint64_t slots[10] = {5, 6, 7, 0x10000, 300, 64, 72, 1, 41, 0x20000};
     ck_assert_msg(kit_start(&x, k, slots, false), "%s", err.text);
-    const stub_launch *l = &stub->launch[0];
+    const fake_launch *l = &fake->launch[0];
     ck_assert(l->grid[0] == 10 && l->grid[1] == 6 && l->grid[2] == 7 && l->block[0] == 384 && l->block[1] == 1);
     ck_assert(l->shared == 200000 && l->cluster == 2 && l->dependent == 1 && l->cooperative == 0 && l->aligned);
     ck_assert_ptr_eq(l->stream, x.d->own.handle);
@@ -99,19 +99,19 @@ START_TEST(packing)
     static const uint64_t one[16] = {6 | 2 << 8, 0x10000, 64, 300, 0, 0, 0, 144, 0, 0, 0, 32, 1};
     ck_assert_mem_eq(l->maps[0], two, sizeof two);
     ck_assert_mem_eq(l->maps[1], one, sizeof one);
-    ck_assert_int_eq(stub->encodes, 2);
+    ck_assert_int_eq(fake->encodes, 2);
     ck_assert(kit_start(&x, k, slots, true)); /* a known tensor: nothing is encoded */
-    ck_assert_int_eq(stub->encodes, 2);
-    ck_assert_int_eq(stub->launch[1].cooperative, 1);
-    ck_assert_mem_eq(stub->launch[1].maps[0], two, sizeof two);
+    ck_assert_int_eq(fake->encodes, 2);
+    ck_assert_int_eq(fake->launch[1].cooperative, 1);
+    ck_assert_mem_eq(fake->launch[1].maps[0], two, sizeof two);
     slots[4] = 301; /* another: it is */
     ck_assert(kit_start(&x, k, slots, false));
-    ck_assert_int_eq(stub->encodes, 4);
-    ck_assert_uint_eq(stub->launch[2].maps[0][3], 301);
+    ck_assert_int_eq(fake->encodes, 4);
+    ck_assert_uint_eq(fake->launch[2].maps[0][3], 301);
     for (uint64_t i = 1; i < 100; i++) { /* more than are kept */
         slots[3] = 0x10000 * i;
         ck_assert(kit_start(&x, k, slots, false));
-        ck_assert_uint_eq(stub->launch[(i + 2) % STUB_LAUNCHES].maps[0][1], slots[3]);
+        ck_assert_uint_eq(fake->launch[(i + 2) % FAKE_LAUNCHES].maps[0][1], slots[3]);
     }
     kit_drop(&x, k);
     kit_close(&x);
@@ -145,11 +145,11 @@ START_TEST(maps)
         ck_assert_int_eq(err.code, TILE_E_ARGUMENT);
         has(wrong[i].text);
     }
-    ck_assert_int_eq(stub->launches, 0);
+    ck_assert_int_eq(fake->launches, 0);
     memcpy(slots, good, sizeof good);
     slots[4] = 1, slots[6] = 7; /* the stride of a single row says nothing */
     ck_assert_msg(kit_start(&x, k, slots, false), "%s", err.text);
-    ck_assert_uint_eq(stub->launch[0].maps[0][7], 128);
+    ck_assert_uint_eq(fake->launch[0].maps[0][7], 128);
     fails("cuTensorMapEncodeTiled", 1);
     slots[3] += 4096;
     ck_assert(!kit_start(&x, k, slots, false));
@@ -167,7 +167,7 @@ static void not_loaded(kit *x, const char *text)
     tile_error got;
     rt_fail_diags(&got, TILE_E_SOURCE, &x->ds, &x->a);
     ck_assert_msg(strstr(got.text, text) != NULL, "expected '%s' in '%s'", text, got.text);
-    ck_assert_int_eq(stub->modules, 0);
+    ck_assert_int_eq(fake->modules, 0);
 }
 
 START_TEST(no_room)
@@ -179,23 +179,23 @@ START_TEST(no_room)
                "kernel 'k': too much shared memory: 232449 bytes a block for its tiles and channels, the device has "
                "232448");
     x.code.shared_bytes = 232440;
-    stub->fixed_shared = 16;
+    fake->fixed_shared = 16;
     not_loaded(&x, "too much shared memory: 232456 bytes a block (232440 for its tiles and channels, 16 fixed), the "
                    "device has 232448");
-    stub->fixed_shared = 0;
-    stub->registers = 200;
+    fake->fixed_shared = 0;
+    fake->registers = 200;
     not_loaded(&x, "too many registers: 200 a thread, 384 threads a block: 76800, the device has 65536 a block");
-    stub->registers = 40;
+    fake->registers = 40;
     x.code.threads = 1025;
     not_loaded(&x, "1025 threads a block, the device takes 1024 at most");
     x.code.threads = 384;
-    stub->clusters = 0;
+    fake->clusters = 0;
     not_loaded(&x, "the device can't hold one cluster of it: 384 threads, 40 registers a thread, 232440 bytes of "
                    "shared memory a block, all of a cluster at once");
     x.code.cluster = 1;
-    stub->blocks = 0;
+    fake->blocks = 0;
     not_loaded(&x, "the device can't hold one block of it");
-    stub->blocks = 1;
+    fake->blocks = 1;
     struct cuda_kernel *k = kit_load(&x);
     ck_assert_int_eq(k->resident, 132);
     uint64_t slots[10] = {1, 65536, 1, 0x10000, 300, 64, 72, 1, 41, 0x20000};
@@ -211,7 +211,7 @@ START_TEST(no_room)
     fails("cuLaunchKernelEx", 1);
     ck_assert(!kit_start(&x, k, slots, false));
     has("cuLaunchKernelEx: CUDA_ERROR_INVALID_VALUE");
-    stub->fails[0] = 0;
+    fake->fails[0] = 0;
     ck_assert(kit_start(&x, k, slots, false));
     kit_drop(&x, k);
     kit_close(&x);
@@ -333,10 +333,10 @@ static void load_and_drop(kit *x, int runs, int cubins)
     struct cuda_kernel *k = kit_load(x);
     ck_assert_ptr_nonnull(k);
     ck_assert_int_eq(calls(last, sizeof last), runs);
-    ck_assert_int_eq(stub->cubins, cubins);
+    ck_assert_int_eq(fake->cubins, cubins);
     ck_assert_int_eq(k->stats.spill_bytes, 8);
     ck_assert_ptr_nonnull(strstr(k->stats.notes, "(C7510)"));
-    ck_assert_int_eq(strncmp(stub->image, "CUBIN of .version 8.0\n", 22), 0);
+    ck_assert_int_eq(strncmp(fake->image, "CUBIN of .version 8.0\n", 22), 0);
     kit_drop(x, k);
 }
 
@@ -359,14 +359,14 @@ START_TEST(assembler)
     load_and_drop(&x, 4, 6);
     ck_assert_int_eq(each_entry(NULL), 2);
     /* the driver may not know what a newer ptxas made: it compiles itself */
-    stub->refuse_cubin = 209;
-    stub->texts = 0;
+    fake->refuse_cubin = 209;
+    fake->texts = 0;
     struct cuda_kernel *k = kit_load(&x);
     ck_assert_ptr_nonnull(k);
-    ck_assert_int_eq(stub->texts, 1);
+    ck_assert_int_eq(fake->texts, 1);
     ck_assert_int_eq(k->stats.spill_bytes, 16);
     kit_drop(&x, k);
-    stub->refuse_cubin = 0;
+    fake->refuse_cubin = 0;
     /* another ptxas: nothing of the old one's is used */
     make_ptxas();
     write_text("mode", "refuse\n", 0644);
@@ -377,7 +377,7 @@ START_TEST(assembler)
     write_text("mode", "old\n", 0644);
     k = kit_load(&x);
     ck_assert_ptr_nonnull(k);
-    ck_assert_int_eq(stub->texts, 2);
+    ck_assert_int_eq(fake->texts, 2);
     kit_drop(&x, k);
     ck_assert_int_eq(each_entry(NULL), 2);
     kit_close(&x);
@@ -431,7 +431,7 @@ END_TEST
 int main(void)
 {
     Suite *s = suite_create("cuda code");
-    TCase *t = tcase_create("stub");
+    TCase *t = tcase_create("fake");
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_set_timeout(t, 60);
     tcase_add_test(t, packing);

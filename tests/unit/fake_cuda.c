@@ -1,44 +1,44 @@
-/* stub_cuda.c: a CUDA driver for tests, as a library of its own: device memory is the host's, streams do at once what
+/* fake_cuda.c: a CUDA driver for tests, as a library of its own: device memory is the host's, streams do at once what
  * is put on them (or note it, while they are captured), kernels are a function that the test gives. What is called, and
- * with what, stands in `stub`, where the test also says what should fail.
+ * with what, stands in `fake`, where the test also says what should fail.
  *
  * The prototypes are those of the driver's own interface, with handles as plain pointers.
  */
-#include "tests/unit/stub_cuda.h"
+#include "tests/unit/fake_cuda.h"
 
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
-stub_state stub;
+fake_state fake;
 
-typedef struct stub_stream {
+typedef struct fake_stream {
     bool capturing;
-    struct stub_graph *graph;
-} stub_stream;
+    struct fake_graph *graph;
+} fake_stream;
 
-typedef struct stub_node { /* a launch, a copy or (from NULL) a fill */
+typedef struct fake_node { /* a launch, a copy or (from NULL) a fill */
     bool is_launch;
-    stub_launch launch;
+    fake_launch launch;
     void *to;
     const void *from;
     int byte;
     size_t n;
-} stub_node;
+} fake_node;
 
-typedef struct stub_graph {
-    stub_node node[STUB_LAUNCHES];
+typedef struct fake_graph {
+    fake_node node[FAKE_LAUNCHES];
     int n;
-} stub_graph;
+} fake_graph;
 
-typedef struct stub_event {
+typedef struct fake_event {
     int at;
-} stub_event;
+} fake_event;
 
-typedef struct stub_block { /* before each block of memory */
+typedef struct fake_block { /* before each block of memory */
     size_t n;
     char pad[56];
-} stub_block;
+} fake_block;
 
 typedef struct attribute {
     int id, pad;
@@ -61,13 +61,13 @@ static int ticks;
 /* the test's wish for this entry point; needs: a context must be current */
 static int enter(const char *name, bool needs)
 {
-    if (needs && stub.depth == 0)
-        stub.outside++;
-    if (stub.sticky && needs)
-        return stub.sticky;
-    if (strcmp(stub.fails, name) != 0)
+    if (needs && fake.depth == 0)
+        fake.outside++;
+    if (fake.sticky && needs)
+        return fake.sticky;
+    if (strcmp(fake.fails, name) != 0)
         return 0;
-    return stub.fails_after-- > 0 ? 0 : stub.error;
+    return fake.fails_after-- > 0 ? 0 : fake.error;
 }
 
 #define ENTER(needs)                                                                                                   \
@@ -89,7 +89,7 @@ EXPORT cuInit(unsigned flags)
 EXPORT cuDriverGetVersion(int *v);
 EXPORT cuDriverGetVersion(int *v)
 {
-    *v = stub.version;
+    *v = fake.version;
     return 0;
 }
 
@@ -138,7 +138,7 @@ EXPORT cuDeviceGetCount(int *n);
 EXPORT cuDeviceGetCount(int *n)
 {
     ENTER(false);
-    *n = stub.devices;
+    *n = fake.devices;
     return 0;
 }
 
@@ -147,14 +147,14 @@ EXPORT cuDeviceGet(int *d, int i)
 {
     ENTER(false);
     *d = i;
-    return i < stub.devices ? 0 : 101;
+    return i < fake.devices ? 0 : 101;
 }
 
 EXPORT cuDeviceGetName(char *p, int n, int d);
 EXPORT cuDeviceGetName(char *p, int n, int d)
 {
     (void)d;
-    strncpy(p, "Stub H1", (size_t)n);
+    strncpy(p, "Fake H1", (size_t)n);
     return 0;
 }
 
@@ -176,7 +176,7 @@ EXPORT cuDeviceGetAttribute(int *x, int which, int d)
         return 0;
     case 75:
     case 76:
-        *x = which == 75 ? stub.major : stub.minor;
+        *x = which == 75 ? fake.major : fake.minor;
         return 0;
     case 97:
         *x = 232448;
@@ -191,8 +191,8 @@ EXPORT cuDevicePrimaryCtxRetain(void **c, int d)
 {
     ENTER(false);
     (void)d;
-    stub.contexts++;
-    *c = &stub;
+    fake.contexts++;
+    *c = &fake;
     return 0;
 }
 
@@ -200,39 +200,39 @@ EXPORT cuDevicePrimaryCtxRelease_v2(int d);
 EXPORT cuDevicePrimaryCtxRelease_v2(int d)
 {
     (void)d;
-    stub.contexts--;
+    fake.contexts--;
     return 0;
 }
 
 EXPORT cuCtxPushCurrent_v2(void *c);
 EXPORT cuCtxPushCurrent_v2(void *c)
 {
-    stub.depth++;
-    stub.deepest = stub.depth > stub.deepest ? stub.depth : stub.deepest;
-    return c != &stub;
+    fake.depth++;
+    fake.deepest = fake.depth > fake.deepest ? fake.depth : fake.deepest;
+    return c != &fake;
 }
 
 EXPORT cuCtxPopCurrent_v2(void **c);
 EXPORT cuCtxPopCurrent_v2(void **c)
 {
-    *c = &stub;
-    stub.depth--;
-    return stub.depth < 0;
+    *c = &fake;
+    fake.depth--;
+    return fake.depth < 0;
 }
 
 EXPORT cuCtxSynchronize(void);
 EXPORT cuCtxSynchronize(void)
 {
     ENTER(true);
-    stub.syncs++;
+    fake.syncs++;
     return 0;
 }
 
 EXPORT cuMemGetInfo_v2(size_t *left, size_t *all);
 EXPORT cuMemGetInfo_v2(size_t *left, size_t *all)
 {
-    *left = stub.memory - stub.used;
-    *all = stub.memory;
+    *left = fake.memory - fake.used;
+    *all = fake.memory;
     return 0;
 }
 
@@ -240,15 +240,15 @@ EXPORT cuMemAlloc_v2(uint64_t *p, size_t n);
 EXPORT cuMemAlloc_v2(uint64_t *p, size_t n)
 {
     ENTER(true);
-    if (n > stub.memory - stub.used)
+    if (n > fake.memory - fake.used)
         return 2;
-    stub_block *b = NULL;
+    fake_block *b = NULL;
     if (posix_memalign((void **)&b, 256, sizeof *b + 192 + n) != 0)
         return 2;
-    b = (stub_block *)(void *)((char *)b + 192); /* the memory itself begins at a multiple of 256 */
+    b = (fake_block *)(void *)((char *)b + 192); /* the memory itself begins at a multiple of 256 */
     b->n = n;
-    stub.used += n;
-    stub.blocks_of_memory++;
+    fake.used += n;
+    fake.blocks_of_memory++;
     *p = (uint64_t)(uintptr_t)(b + 1);
     return 0;
 }
@@ -257,9 +257,9 @@ EXPORT cuMemFree_v2(uint64_t p);
 EXPORT cuMemFree_v2(uint64_t p)
 {
     ENTER(true);
-    stub_block *b = (stub_block *)(uintptr_t)p - 1;
-    stub.used -= b->n;
-    stub.blocks_of_memory--;
+    fake_block *b = (fake_block *)(uintptr_t)p - 1;
+    fake.used -= b->n;
+    fake.blocks_of_memory--;
     free((char *)b - 192);
     return 0;
 }
@@ -280,14 +280,14 @@ EXPORT cuMemcpyDtoH_v2(void *to, uint64_t from, size_t n)
     return 0;
 }
 
-static void run_launch(const stub_launch *l)
+static void run_launch(const fake_launch *l)
 {
-    stub.launch[stub.launches++ % STUB_LAUNCHES] = *l;
-    if (stub.kernel)
-        stub.kernel(l);
+    fake.launch[fake.launches++ % FAKE_LAUNCHES] = *l;
+    if (fake.kernel)
+        fake.kernel(l);
 }
 
-static void do_node(const stub_node *x)
+static void do_node(const fake_node *x)
 {
     if (x->is_launch)
         run_launch(&x->launch);
@@ -297,17 +297,17 @@ static void do_node(const stub_node *x)
         memset(x->to, x->byte, x->n);
 }
 
-static int put(void *stream, const stub_node *x)
+static int put(void *stream, const fake_node *x)
 {
-    stub_stream *s = stream;
+    fake_stream *s = stream;
     if (!s || !s->capturing) {
         do_node(x);
         return 0;
     }
-    if (s->graph->n == STUB_LAUNCHES)
+    if (s->graph->n == FAKE_LAUNCHES)
         return 901;
     s->graph->node[s->graph->n++] = *x;
-    stub.captured++;
+    fake.captured++;
     return 0;
 }
 
@@ -315,7 +315,7 @@ EXPORT cuMemcpyAsync(uint64_t to, uint64_t from, size_t n, void *stream);
 EXPORT cuMemcpyAsync(uint64_t to, uint64_t from, size_t n, void *stream)
 {
     ENTER(true);
-    stub_node x = {.to = (void *)(uintptr_t)to, .from = (const void *)(uintptr_t)from, .n = n};
+    fake_node x = {.to = (void *)(uintptr_t)to, .from = (const void *)(uintptr_t)from, .n = n};
     return put(stream, &x);
 }
 
@@ -323,7 +323,7 @@ EXPORT cuMemsetD8Async(uint64_t to, unsigned char byte, size_t n, void *stream);
 EXPORT cuMemsetD8Async(uint64_t to, unsigned char byte, size_t n, void *stream)
 {
     ENTER(true);
-    stub_node x = {.to = (void *)(uintptr_t)to, .byte = byte, .n = n};
+    fake_node x = {.to = (void *)(uintptr_t)to, .byte = byte, .n = n};
     return put(stream, &x);
 }
 
@@ -340,16 +340,16 @@ EXPORT cuModuleLoadDataEx(void **m, const void *image, unsigned n, int *options,
     const char *text = image;
     bool cubin = strncmp(text, "CUBIN", 5) == 0;
     log_to(n, options, values, 5,
-           stub.error == 218 ? "ptxas application ptx input, line 7; error : Unknown symbol 'frob'\n" : "");
+           fake.error == 218 ? "ptxas application ptx input, line 7; error : Unknown symbol 'frob'\n" : "");
     ENTER(true);
-    if (cubin && stub.refuse_cubin)
-        return stub.refuse_cubin;
+    if (cubin && fake.refuse_cubin)
+        return fake.refuse_cubin;
     log_to(n, options, values, 3,
            "ptxas info    : 4 bytes stack frame, 12 bytes spill stores, 16 bytes spill loads\n"
            "ptxas info    : Used 40 registers, 400 bytes cmem[0]\n");
-    strncpy(stub.image, text, sizeof stub.image - 1);
-    *(cubin ? &stub.cubins : &stub.texts) += 1;
-    stub.modules++;
+    strncpy(fake.image, text, sizeof fake.image - 1);
+    *(cubin ? &fake.cubins : &fake.texts) += 1;
+    fake.modules++;
     *m = malloc(1);
     return 0;
 }
@@ -357,7 +357,7 @@ EXPORT cuModuleLoadDataEx(void **m, const void *image, unsigned n, int *options,
 EXPORT cuModuleUnload(void *m);
 EXPORT cuModuleUnload(void *m)
 {
-    stub.modules--;
+    fake.modules--;
     free(m);
     return 0;
 }
@@ -376,7 +376,7 @@ EXPORT cuFuncGetAttribute(int *x, int which, void *f)
 {
     ENTER(true);
     (void)f;
-    *x = which == 1 ? stub.fixed_shared : which == 3 ? stub.local : which == 4 ? stub.registers : 0;
+    *x = which == 1 ? fake.fixed_shared : which == 3 ? fake.local : which == 4 ? fake.registers : 0;
     return 0;
 }
 
@@ -386,8 +386,8 @@ EXPORT cuFuncSetAttribute(void *f, int which, int x)
     ENTER(true);
     (void)f;
     if (which == 8)
-        stub.max_dynamic = x;
-    return which == 8 && x + stub.fixed_shared > 232448 ? 1 : 0;
+        fake.max_dynamic = x;
+    return which == 8 && x + fake.fixed_shared > 232448 ? 1 : 0;
 }
 
 EXPORT cuOccupancyMaxActiveBlocksPerMultiprocessor(int *n, void *f, int threads, size_t shared);
@@ -395,7 +395,7 @@ EXPORT cuOccupancyMaxActiveBlocksPerMultiprocessor(int *n, void *f, int threads,
 {
     ENTER(true);
     (void)f, (void)threads, (void)shared;
-    *n = stub.blocks;
+    *n = fake.blocks;
     return 0;
 }
 
@@ -404,7 +404,7 @@ EXPORT cuOccupancyMaxActiveClusters(int *n, void *f, const config *c)
 {
     ENTER(true);
     (void)f;
-    *n = stub.clusters;
+    *n = fake.clusters;
     return c->nattributes != 1 || c->attributes[0].id != 4;
 }
 
@@ -412,8 +412,8 @@ EXPORT cuLaunchKernelEx(const config *c, void *f, void **params, void **extra);
 EXPORT cuLaunchKernelEx(const config *c, void *f, void **params, void **extra)
 {
     ENTER(true);
-    stub_node x = {.is_launch = true};
-    stub_launch *l = &x.launch;
+    fake_node x = {.is_launch = true};
+    fake_launch *l = &x.launch;
     memcpy(l->grid, c->grid, sizeof l->grid);
     memcpy(l->block, c->block, sizeof l->block);
     l->shared = c->shared;
@@ -425,11 +425,11 @@ EXPORT cuLaunchKernelEx(const config *c, void *f, void **params, void **extra)
         l->cooperative = a->id == 2 ? a->value.on : l->cooperative;
     }
     l->aligned = 1;
-    for (uint32_t i = 0; i < stub.nslots; i++)
+    for (uint32_t i = 0; i < fake.nslots; i++)
         memcpy(&l->slots[i], params[i], 8);
-    for (uint32_t i = 0; i < stub.nmaps; i++) {
-        memcpy(l->maps[i], params[stub.nslots + i], 128);
-        l->aligned &= (uintptr_t)params[stub.nslots + i] % 64 == 0;
+    for (uint32_t i = 0; i < fake.nmaps; i++) {
+        memcpy(l->maps[i], params[fake.nslots + i], 128);
+        l->aligned &= (uintptr_t)params[fake.nslots + i] % 64 == 0;
     }
     return f && !extra ? put(c->stream, &x) : 1;
 }
@@ -457,7 +457,7 @@ EXPORT cuTensorMapEncodeTiled(uint64_t *m, int type, uint32_t rank, void *p, con
         if (i)
             m[6 + i] = strides[i - 1];
     }
-    stub.encodes++;
+    fake.encodes++;
     return 0;
 }
 
@@ -465,8 +465,8 @@ EXPORT cuStreamCreate(void **s, unsigned flags);
 EXPORT cuStreamCreate(void **s, unsigned flags)
 {
     ENTER(true);
-    *s = calloc(1, sizeof(stub_stream));
-    stub.streams++;
+    *s = calloc(1, sizeof(fake_stream));
+    fake.streams++;
     return flags != 0;
 }
 
@@ -474,7 +474,7 @@ EXPORT cuStreamDestroy_v2(void *s);
 EXPORT cuStreamDestroy_v2(void *s)
 {
     ENTER(true);
-    stub.streams--;
+    fake.streams--;
     free(s);
     return 0;
 }
@@ -484,7 +484,7 @@ EXPORT cuStreamSynchronize(void *s)
 {
     ENTER(true);
     (void)s;
-    stub.syncs++;
+    fake.syncs++;
     return 0;
 }
 
@@ -499,19 +499,19 @@ EXPORT cuStreamBeginCapture_v2(void *stream, int mode);
 EXPORT cuStreamBeginCapture_v2(void *stream, int mode)
 {
     ENTER(true);
-    stub_stream *s = stream;
+    fake_stream *s = stream;
     if (!s || s->capturing || mode != 2)
         return 900;
     s->capturing = true;
     s->graph = calloc(1, sizeof *s->graph);
-    stub.graphs++;
+    fake.graphs++;
     return 0;
 }
 
 EXPORT cuStreamEndCapture(void *stream, void **g);
 EXPORT cuStreamEndCapture(void *stream, void **g)
 {
-    stub_stream *s = stream;
+    fake_stream *s = stream;
     s->capturing = false;
     *g = s->graph;
     ENTER(true);
@@ -522,10 +522,10 @@ EXPORT cuGraphInstantiateWithFlags(void **x, void *g, unsigned long long flags);
 EXPORT cuGraphInstantiateWithFlags(void **x, void *g, unsigned long long flags)
 {
     ENTER(true);
-    stub_graph *copy = malloc(sizeof *copy);
-    *copy = *(stub_graph *)g;
+    fake_graph *copy = malloc(sizeof *copy);
+    *copy = *(fake_graph *)g;
     *x = copy;
-    stub.execs++;
+    fake.execs++;
     return flags != 0;
 }
 
@@ -533,17 +533,17 @@ EXPORT cuGraphLaunch(void *x, void *s);
 EXPORT cuGraphLaunch(void *x, void *s)
 {
     ENTER(true);
-    const stub_graph *g = x;
+    const fake_graph *g = x;
     for (int i = 0; i < g->n; i++)
         do_node(&g->node[i]);
-    stub.replays++;
+    fake.replays++;
     return !s;
 }
 
 EXPORT cuGraphExecDestroy(void *x);
 EXPORT cuGraphExecDestroy(void *x)
 {
-    stub.execs--;
+    fake.execs--;
     free(x);
     return 0;
 }
@@ -551,7 +551,7 @@ EXPORT cuGraphExecDestroy(void *x)
 EXPORT cuGraphDestroy(void *g);
 EXPORT cuGraphDestroy(void *g)
 {
-    stub.graphs--;
+    fake.graphs--;
     free(g);
     return 0;
 }
@@ -560,8 +560,8 @@ EXPORT cuEventCreate(void **e, unsigned flags);
 EXPORT cuEventCreate(void **e, unsigned flags)
 {
     ENTER(true);
-    *e = calloc(1, sizeof(stub_event));
-    stub.events++;
+    *e = calloc(1, sizeof(fake_event));
+    fake.events++;
     return flags != 0;
 }
 
@@ -569,7 +569,7 @@ EXPORT cuEventDestroy_v2(void *e);
 EXPORT cuEventDestroy_v2(void *e)
 {
     ENTER(true);
-    stub.events--;
+    fake.events--;
     free(e);
     return 0;
 }
@@ -578,7 +578,7 @@ EXPORT cuEventRecord(void *e, void *s);
 EXPORT cuEventRecord(void *e, void *s)
 {
     ENTER(true);
-    ((stub_event *)e)->at = ++ticks;
+    ((fake_event *)e)->at = ++ticks;
     return !s;
 }
 
@@ -594,7 +594,7 @@ EXPORT cuEventElapsedTime(float *ms, void *from, void *to);
 EXPORT cuEventElapsedTime(float *ms, void *from, void *to)
 {
     ENTER(true);
-    *ms = 0.5f * (float)(((stub_event *)to)->at - ((stub_event *)from)->at);
+    *ms = 0.5f * (float)(((fake_event *)to)->at - ((fake_event *)from)->at);
     return 0;
 }
 
@@ -661,7 +661,7 @@ EXPORT cuGetProcAddress_v2(const char *name, void (**out)(void), int version, ui
 {
     *out = NULL;
     for (size_t i = 0; i < sizeof entries / sizeof *entries; i++)
-        if (strcmp(entries[i].name, name) == 0 && strcmp(stub.missing, name) != 0)
+        if (strcmp(entries[i].name, name) == 0 && strcmp(fake.missing, name) != 0)
             *out = entries[i].fn;
     *found = *out ? 0 : 1;
     return *out && version == 12000 && flags == 0 ? 0 : 500;
