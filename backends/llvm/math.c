@@ -8,7 +8,7 @@
  *   exp    x = n ln2 + r, |r| <= ln2 / 2;  e^r = 1 + r + r^2 P(r);  scaled by 2^n in two steps, so that a denormal
  * result is rounded once (one vscalefps where there is AVX-512) log    x = m 2^e, m in [sqrt(1/2), sqrt 2), f = m - 1;
  * log m = f - f^2 / 2 + f^3 P(f) tanh   |x| < 0.6: x + x^3 P(x^2);  else 1 - 2 / (e^2|x| + 1) erf    |x| < 1: x + x
- * P(x^2);  else 1 - exp(-P(|x|))
+ * P(x^2);  else 1 - 2^Q(|x|)
  *
  * f64 goes to the C library, a lane at a time.
  */
@@ -78,15 +78,20 @@ static lval math_exp(cg *c, lval x)
     return exp_core(c, clamp(c, x, -104, 89));
 }
 
-static lval math_exp2(cg *c, lval x)
+/* 2^x where no clamp is needed */
+static lval exp2_core(cg *c, lval x)
 {
     static const double Q[] = {0.00015353152613302654, 0.0013399133023123992, 0.0096184398566205014,
                                0.05550331852580126,    0.24022647879933051,   0.69314720311633815}; /* 2^-28.9 */
-    x = clamp(c, x, -151, 129);
     lval n = cg_call1(c, CGI_roundeven, x);
     lval r = LLVMBuildFSub(c->b, x, n, "");
     lval p = cg_fma(c, cg_math_poly(c, r, Q, COUNTOF(Q)), r, cg_real(LLVMTypeOf(x), 1));
     return scale(c, p, n);
+}
+
+static lval math_exp2(cg *c, lval x)
+{
+    return exp2_core(c, clamp(c, x, -151, 129));
 }
 
 typedef struct log_parts {
@@ -169,15 +174,15 @@ lval cg_erf(cg *c, lval x)
     static const double P[] = {7.853857545499221e-05, -0.00080101924712794315, 0.0051883275542576046,
                                -0.026853811865987176, 0.11283585146952355,     -0.37612625824085671,
                                0.12837916572668862}; /* 2^-29.6 */
-    static const double Q[] = {2.1697707049860323e-05, -0.00044147374828728165, 0.0042052901612624413,
-                               -0.025210354193745,     0.10842212214544847,     0.63321637619220239,
-                               1.1295803217355271,     -0.00018846995469508007}; /* 2^-35.4 */
+    static const double Q[] = {-3.130317435949499e-05, 0.0006369119873367238, -0.006066951261152473,
+                               0.03637085297437019,    -0.15642005794189595,  -0.9135381257421706,
+                               -1.6296399284536047,    0.0002719046689951596}; /* 2^-35.4 */
     lty t = LLVMTypeOf(x);
     lval a = cg_call1(c, CGI_fabs, x), z = mul(c, x, x);
     lval small = cg_fma(c, x, cg_math_poly(c, z, P, COUNTOF(P)), x);
     lval top = cg_real(t, 4);
     lval q = cg_sel(c, cg_fcmp(c, LLVMRealOGT, a, top), top, a);
-    lval e = exp_core(c, LLVMBuildFNeg(c->b, cg_math_poly(c, q, Q, COUNTOF(Q)), ""));
+    lval e = exp2_core(c, cg_math_poly(c, q, Q, COUNTOF(Q)));
     lval big = cg_call2(c, CGI_copysign, LLVMBuildFSub(c->b, cg_real(t, 1), e, ""), x);
     return cg_sel(c, cg_fcmp(c, LLVMRealOLT, a, cg_real(t, 1)), small, big);
 }
