@@ -241,7 +241,7 @@ static void op_get_exit(gk *k, ir_op o)
     if (s.ch->by_warp)
         k->ops->warp_sync(c);
     lval who = s.ch->by_warp || k->warps < 4 ? k->lane : LLVMBuildAnd(c->b, k->tid, cg_i32(c, 127), "");
-    k->ops->mbar_arrive(c, barrier_at(k, &s, true), NULL, cg_icmp(c, LLVMIntEQ, who, cg_i32(c, 0)));
+    k->ops->mbar_arrive(c, barrier_at(k, &s, true), cg_icmp(c, LLVMIntEQ, who, cg_i32(c, 0)));
 }
 
 /* ---- tensor maps ---- */
@@ -253,21 +253,24 @@ int64_t gpu_shared_bytes(gk *k, ir_type t)
 /* index of the map for a copy, made if need be; -1: too many or not a box */
 int gpu_map_of(gk *k, ir_op o, bool load)
 {
+    if (!k->chip->has_tma) {
+        gpu_fail(k, o, "the chip has no tensor maps");
+        return -1;
+    }
     const ir_func *f = k->f;
     ir_val t = ir_in(f, o, load ? 0 : 1), m = ir_in(f, o, load ? ir_nin(f, o) - 1 : 0);
     const ir_type_info *ti = ir_type_of(k->m, ir_vtype(f, t)), *mi = ir_type_of(k->m, ir_vtype(f, m));
-    gpu_swizzle z =
-        gpu_swizzle_of(gpu_shared_lay(k, ir_vtype(f, m)), mi->rank - 1, mi->rank - 2, (int)dt_bytes(mi->dt));
+    int width = gpu_swizzle_of(gpu_shared_lay(k, ir_vtype(f, m)), mi->rank - 1, mi->rank - 2, (int)dt_bytes(mi->dt));
     if (ir_def(f, t).id) {
         gpu_fail(k, o, "the tensor is not a parameter of the kernel");
         return -1;
     }
-    gpu_map map = {.param = (int32_t)f->vals.at[t.id].index, .rank = ti->rank, .swizzle = z.width, .dt = ti->dt};
+    gpu_map map = {.param = (int32_t)f->vals.at[t.id].index, .rank = ti->rank, .swizzle = width, .dt = ti->dt};
     int64_t cols = mi->shape[mi->rank - 1];
     for (int d = 0; d < ti->rank; d++)
         map.box[d] = d < ti->rank - mi->rank ? 1 : mi->shape[d - (ti->rank - mi->rank)];
-    if (z.width && cols * (int64_t)dt_bytes(mi->dt) > z.width)
-        map.box[ti->rank - 1] = z.width / (int64_t)dt_bytes(mi->dt);
+    if (width && cols * (int64_t)dt_bytes(mi->dt) > width)
+        map.box[ti->rank - 1] = width / (int64_t)dt_bytes(mi->dt);
     for (int d = 0; d < ti->rank; d++)
         if (map.box[d] > 256) {
             gpu_fail(k, o, "a box of %lld elements along dimension %d, at most 256 are copied at once",
@@ -301,6 +304,10 @@ static void op_tma(gk *k, ir_op o, bool load)
     lval base = gpu_get(k, m), coord[IR_MAX_TENSOR_RANK], bar = NULL;
     for (int d = 0; d < rank; d++)
         coord[d] = gpu_get(k, ir_in(f, o, (load ? 1u : 2u) + (uint32_t)(rank - 1 - d)));
+    if (load && ir_int(f, o, KEY_multicast, 0)) {
+        gpu_fail(k, o, "multicast has no code yet: its slots would have to wait for the readers of every block");
+        return;
+    }
     if (load) {
         ir_op slot = gpu_slot_of(f, m);
         if (!slot.id || ir_op_code(f, slot) != IR_OP_put_enter) {
@@ -318,7 +325,7 @@ static void op_tma(gk *k, ir_op o, bool load)
         if (at)
             coord[0] = LLVMBuildAdd(c->b, first, cg_i32(c, at), "");
         if (load)
-            k->ops->tma_load(c, p, k->map_ptr[index], coord, rank, bar, (int)ir_int(f, o, KEY_multicast, 0), k->leader);
+            k->ops->tma_load(c, p, k->map_ptr[index], coord, rank, bar, k->leader);
         else
             k->ops->tma_store(c, p, k->map_ptr[index], coord, rank, (int)ir_int(f, o, KEY_rmw, -1), k->leader);
         coord[0] = first;
@@ -475,16 +482,45 @@ static void op_await(gk *k, ir_op o)
             k->val[ir_out(f, o, i - first).id] = k->val[ir_in(f, o, i).id];
 }
 
-/* ---- turns: barrier b + i lets copy i in ---- */
-static int turn_barrier(gk *k, ir_op o)
+/* ---- turns: barrier b + i lets copy i in: its own warps wait at it, those of the copy before arrive ---- */
+static int turn_barrier(gk *k, int64_t turn)
 {
-    return 12 - (int)ir_int(k->f, o, KEY_turn, 0) * k->copies;
+    return 12 - (int)turn * k->copies;
+}
+
+static void find_turns(const ir_func *f, ir_region r, uint32_t *turns)
+{
+    FOR_OPS(f, r, o)
+    {
+        if (ir_op_code(f, o) == IR_OP_turn_enter)
+            *turns |= 1u << (ir_int(f, o, KEY_turn, 0) & 31);
+        for (uint32_t i = 0; i < ir_o(f, o)->nregions; i++)
+            find_turns(f, ir_op_region(f, o, i), turns);
+    }
+}
+
+/* at the start of a partition: the last copy passes the turn to the first */
+void gpu_first_turns(gk *k, ir_region r)
+{
+    cg *c = k->c;
+    uint32_t turns = 0;
+    find_turns(k->f, r, &turns);
+    if (!turns || !k->copy)
+        return;
+    lblock last = cg_block(c, "last"), next = cg_block(c, "next");
+    LLVMBuildCondBr(c->b, cg_icmp(c, LLVMIntEQ, k->copy, cg_i32(c, k->copies - 1)), last, next);
+    cg_at(c, last);
+    for (int64_t t = 0; t < 32; t++)
+        if (turns >> t & 1)
+            k->ops->barrier_arrive(c, turn_barrier(k, t), NULL, 2 * k->warps * k->chip->lanes);
+    LLVMBuildBr(c->b, next);
+    cg_at(c, next);
 }
 
 static void op_turn(gk *k, ir_op o, bool enter)
 {
     cg *c = k->c;
-    int id = turn_barrier(k, o), threads = 2 * k->warps * k->chip->lanes;
+    int id = turn_barrier(k, ir_int(k->f, o, KEY_turn, 0)), threads = 2 * k->warps * k->chip->lanes;
     if (!k->copy)
         return;
     if (enter) {

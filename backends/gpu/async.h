@@ -4,12 +4,9 @@
 
 #include "backends/gpu/gpu.h"
 
-/* How a shared tile lies, as matrix units and tensor maps see it: rows of `width` bytes (0: no swizzle) along dimension
- * `fast`, their 16-byte chunks XORed with the row number. */
-typedef struct gpu_swizzle {
-    int width;
-} gpu_swizzle;
-gpu_swizzle gpu_swizzle_of(const lay_shared *s, int fast, int rows, int bytes);
+/* How a shared tile lies, as matrix units and tensor maps see it: bytes of a row along dimension `fast`, whose 16-byte
+ * chunks are XORed with the row's number; 0: no swizzle. */
+int gpu_swizzle_of(const lay_shared *s, int fast, int rows, int bytes);
 
 int64_t gpu_shared_bytes(gk *k, ir_type t);
 int gpu_map_of(gk *k, ir_op o, bool load);

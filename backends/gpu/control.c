@@ -268,10 +268,13 @@ void gpu_partitions(gk *k, ir_op o)
         else
             LLVMBuildBr(c->b, body);
         cg_at(c, body);
+        if (regs[i] && !k->chip->has_set_regs)
+            gpu_fail(k, o, "the chip can't move registers between warps");
         if (regs[i])
             k->ops->set_regs(c, regs[i] > start, (int)regs[i]);
         k->bar = bar;
         enter_group(k, r, first, (int)warps[i], (int)copies[i], pitch, cg_here(c), done);
+        gpu_first_turns(k, r);
         gpu_region(k, r);
         LLVMBuildBr(c->b, done);
         int64_t used = k->shared_used;

@@ -32,7 +32,7 @@ typedef struct gpu_chip {
     int64_t shared_bytes; /* a block may have */
     int64_t registers;    /* of a multiprocessor */
     bool run;             /* tried on the chip; else compile-only */
-    bool has_wgmma, has_tma, has_mma, has_cp_async, has_cluster;
+    bool has_wgmma, has_tma, has_mma, has_cp_async, has_cluster, has_stmatrix, has_set_regs;
 } gpu_chip;
 
 typedef enum gpu_sreg {
@@ -67,7 +67,6 @@ typedef struct gpu_ops {
     lval (*sreg)(cg *c, gpu_sreg r);                              /* i32 */
     lval (*uniform)(cg *c, lval x);                               /* i32 that is the same in a warp, known to be */
     lval (*shuffle_xor)(cg *c, lval x, int mask);                 /* of 32 bits */
-    lval (*shuffle)(cg *c, lval x, lval lane);                    /* of 32 bits */
     void (*barrier)(cg *c, int id, lval dynamic_id, int threads); /* dynamic_id: added to id; NULL = none */
     void (*barrier_arrive)(cg *c, int id, lval dynamic_id, int threads);
     void (*warp_sync)(cg *c);
@@ -78,9 +77,9 @@ typedef struct gpu_ops {
     void (*mbar_init_fence)(cg *c);
     void (*mbar_wait)(cg *c, lval sh, lval parity);
     void (*mbar_expect)(cg *c, lval sh, int bytes, lval pred);
-    void (*mbar_arrive)(cg *c, lval sh, lval rank, lval pred); /* rank: of the block in the cluster, NULL = this one */
+    void (*mbar_arrive)(cg *c, lval sh, lval pred);
     /* tensor maps: coordinates innermost first */
-    void (*tma_load)(cg *c, lval sh, lval map, const lval *coord, int rank, lval mbar, int multicast, lval pred);
+    void (*tma_load)(cg *c, lval sh, lval map, const lval *coord, int rank, lval mbar, lval pred);
     void (*tma_store)(cg *c, lval sh, lval map, const lval *coord, int rank, int rmw, lval pred); /* rmw -1: plain */
     void (*bulk_commit)(cg *c, lval pred);
     void (*bulk_wait)(cg *c, int pending, bool source, lval pred);
@@ -214,7 +213,6 @@ lval gpu_is_owner(gk *k, const lay *l);
 bool gpu_tile_op(gk *k, ir_op o);
 lval gpu_pack(gk *k, const lval *r, int bits); /* 32 / bits registers as one 32-bit word */
 void gpu_unpack(gk *k, lval word, lty t, int bits, lval *r);
-lval gpu_combine(gk *k, ir_code code, dtype dt, bool nan, lval x, lval y);
 
 /* memory.c, reduce.c, async.c, control.c */
 /* reads or writes the registers r of a tile in layout l at shared address base, laid out as s */
@@ -225,7 +223,8 @@ bool gpu_reduce_op(gk *k, ir_op o);
 bool gpu_async_op(gk *k, ir_op o);
 bool gpu_control_op(gk *k, ir_op o);
 void gpu_partitions(gk *k, ir_op o);
-void gpu_plan_async(gk *k); /* channels and allocations of the whole function, before any code */
+void gpu_first_turns(gk *k, ir_region r); /* of a partition that is entered */
+void gpu_plan_async(gk *k);               /* channels and allocations of the whole function, before any code */
 void gpu_init_channels(gk *k);
 /* pure regions of reduce on scalars */
 void gpu_inline_region(gk *k, ir_region r, const lval *params, lval *results, uint32_t nresults);

@@ -214,6 +214,8 @@ lval gpu_is_owner(gk *k, const lay *l)
     lval ok = NULL;
     for (int s = LAY_LANE; s < LAY_SPACES; s++) {
         uint32_t mask = lay_replicated(l, (lay_space)s);
+        if (l->nbits[s] == 0 && lay_size(l, (lay_space)s) == 1)
+            mask = ~0u; /* the layout says nothing of this space: all of it holds the same */
         if (!mask || !space_value(k, (int)s))
             continue;
         lval zero = cg_icmp(c, LLVMIntEQ, LLVMBuildAnd(c->b, space_value(k, s), cg_i32(c, mask), ""), cg_i32(c, 0));

@@ -206,6 +206,10 @@ bool gpu_kernel(cg *c, arena *a, const gpu_ops *ops, const gpu_chip *chip, const
     k.chan = ARENA_ARRAY(a, gpu_chan, f->vals.n);
     k.shared_at = ARENA_ARRAY(a, int64_t, f->vals.n);
     k.cluster = f->num_ctas > 1 ? f->num_ctas : 1;
+    if (k.cluster > 1 && !chip->has_cluster) {
+        gpu_fail(&k, (ir_op){0}, "num_ctas=%d: the chip has no clusters", f->num_ctas);
+        return false;
+    }
     k.warps = count_warps(&k);
     k.threads = k.warps * chip->lanes;
     k.ax = axis_build(a, f, &(pass_options){0});

@@ -19,16 +19,13 @@ static int64_t extent_of(const lay_shared *s, int d)
     return s->map.shape[d];
 }
 
-gpu_swizzle gpu_swizzle_of(const lay_shared *s, int fast, int rows, int bytes)
+int gpu_swizzle_of(const lay_shared *s, int fast, int rows, int bytes)
 {
-    gpu_swizzle z = {0};
     for (int w = 128, step = 1; w >= 32; w /= 2, step *= 2)
         if (rows >= 0 && extent_of(s, rows) > step && offset_at(s, rows, step, bytes) == 128 + 16 &&
-            extent_of(s, fast) * bytes >= w && (step == 1 || offset_at(s, rows, 1, bytes) == w)) {
-            z.width = w;
-            break;
-        }
-    return z;
+            extent_of(s, fast) * bytes >= w && (step == 1 || offset_at(s, rows, 1, bytes) == w))
+            return w;
+    return 0;
 }
 
 /* ---- descriptors ---- */
@@ -37,7 +34,7 @@ typedef struct operand {
     int k, mn; /* dimensions of the view */
     int bytes;
     bool mn_fast;
-    gpu_swizzle z;
+    int width; /* of the swizzle */
     uint64_t high;
 } operand;
 
@@ -48,16 +45,16 @@ static bool operand_of(gk *k, ir_op o, ir_val v, int dim_k, operand *x)
         (operand){.s = s, .k = dim_k, .mn = 1 - dim_k, .bytes = (int)dt_bytes(ir_type_of(k->m, ir_vtype(k->f, v))->dt)};
     x->mn_fast = offset_at(s, x->mn, 1, x->bytes) == x->bytes;
     int fast = x->mn_fast ? x->mn : x->k, rows = x->mn_fast ? x->k : x->mn;
-    x->z = gpu_swizzle_of(s, fast, rows, x->bytes);
-    if (!x->z.width || (x->mn_fast && x->bytes != 2)) {
+    x->width = gpu_swizzle_of(s, fast, rows, x->bytes);
+    if (!x->width || (x->mn_fast && x->bytes != 2)) {
         gpu_fail(k, o, "a matrix unit reads shared tiles with 32, 64 or 128-byte swizzle%s",
                  x->mn_fast ? ", and along rows only of 16-bit elements" : "");
         return false;
     }
-    int64_t groups = offset_at(s, rows, 8, x->bytes) / 16, boxes = 1, per_box = x->z.width / x->bytes;
+    int64_t groups = offset_at(s, rows, 8, x->bytes) / 16, boxes = 1, per_box = x->width / x->bytes;
     if (x->mn_fast && extent_of(s, fast) > per_box)
         boxes = offset_at(s, fast, per_box, x->bytes) / 16;
-    uint64_t mode = x->z.width == 128 ? 1 : x->z.width == 64 ? 2 : 3;
+    uint64_t mode = x->width == 128 ? 1 : x->width == 64 ? 2 : 3;
     x->high = mode << 62 | (uint64_t)groups << 32 | (uint64_t)boxes << 16;
     return true;
 }

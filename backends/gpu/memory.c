@@ -19,11 +19,11 @@ static int fast_dim(const lay *l)
 }
 
 /* elements of one access through pointers p under mask m (0 = none) */
-static int vector_of(gk *k, ir_val p, ir_val mask, int bytes)
+static int vector_of(gk *k, ir_val p, ir_val mask, int bytes, bool is_bool)
 {
     const lay *l = gpu_lay(k, ir_vtype(k->f, p));
     int d = l ? fast_dim(l) : -1;
-    if (d < 0)
+    if (d < 0 || is_bool)
         return 1;
     const axis_info *x = &k->ax.at[p.id];
     int64_t v = lay_contig(l, d), most = MOST_BYTES / bytes;
@@ -38,7 +38,7 @@ static int vector_of(gk *k, ir_val p, ir_val mask, int bytes)
         while (v > 1 && (!m->known || m->constancy[d] % v))
             v /= 2;
     }
-    return (int)v;
+    return v * bytes < 4 ? 1 : (int)v; /* whole words, or one by one */
 }
 
 static lval and_pred(cg *c, lval x, lval y)
@@ -93,7 +93,7 @@ static void op_load(gk *k, ir_op o)
     if (ir_nin(f, o) > 2)
         other = ir_in(f, o, 2);
     dtype dt = ir_type_dt(k->m, ir_vtype(f, out));
-    int bytes = mem_bytes(dt), v = vector_of(k, p, mask, bytes), cache = (int)ir_int(f, o, KEY_cache, 0);
+    int bytes = mem_bytes(dt), v = vector_of(k, p, mask, bytes, dt == DT_BOOL), cache = (int)ir_int(f, o, KEY_cache, 0);
     int evict = (int)ir_int(f, o, KEY_evict, 0);
     uint32_t n = gpu_regs(k, ir_vtype(f, out));
     lval *r = gpu_set(k, out, n);
@@ -139,7 +139,7 @@ static void op_store(gk *k, ir_op o)
         mask = ir_in(f, o, 2);
     dtype dt = ir_type_dt(k->m, ir_vtype(f, x));
     const lay *l = gpu_lay(k, ir_vtype(f, x));
-    int bytes = mem_bytes(dt), v = vector_of(k, p, mask, bytes), cache = (int)ir_int(f, o, KEY_cache, 0);
+    int bytes = mem_bytes(dt), v = vector_of(k, p, mask, bytes, dt == DT_BOOL), cache = (int)ir_int(f, o, KEY_cache, 0);
     int evict = (int)ir_int(f, o, KEY_evict, 0);
     uint32_t n = gpu_regs(k, ir_vtype(f, x)), dead = l ? lay_replicated(l, LAY_REG) : 0;
     lval owner = l ? gpu_is_owner(k, l) : k->leader;
@@ -274,7 +274,7 @@ static lval matrix_row(gk *k, const lay *l, const lay_shared *s, uint32_t r, int
 static bool by_matrices(gk *k, const lay *l, const lay_shared *s, int bytes, bool store, bool *trans, int *row)
 {
     int along = 0, across = 0;
-    if (bytes != 2 || !k->chip->has_mma || (store && !k->chip->has_wgmma) || !is_matrix_layout(l, &along, &across))
+    if (bytes != 2 || !k->chip->has_mma || (store && !k->chip->has_stmatrix) || !is_matrix_layout(l, &along, &across))
         return false;
     *trans = !rows_of_16_bytes(s, along);
     *row = *trans ? along : across;
@@ -418,7 +418,11 @@ static void op_cp_async(gk *k, ir_op o)
         mask = ir_in(f, o, 2);
     const lay *l = gpu_lay(k, ir_vtype(f, p));
     const lay_shared *sl = gpu_shared_lay(k, ir_vtype(f, s));
-    int bytes = mem_bytes(ir_type_of(k->m, ir_vtype(f, s))->dt), v = vector_of(k, p, mask, bytes);
+    if (!k->chip->has_cp_async) {
+        gpu_fail(k, o, "the chip has no asynchronous copies");
+        return;
+    }
+    int bytes = mem_bytes(ir_type_of(k->m, ir_vtype(f, s))->dt), v = vector_of(k, p, mask, bytes, false);
     int w = shared_vector(l, sl, bytes);
     v = v < w ? v : w;
     if (v * bytes < 4) {

@@ -34,12 +34,6 @@ void gpu_unpack(gk *k, lval word, lty t, int bits, lval *r)
         r[i] = LLVMBuildExtractElement(c->b, v, cg_i32(c, i), "");
 }
 
-lval gpu_combine(gk *k, ir_code code, dtype dt, bool nan, lval x, lval y)
-{
-    cg_elt_op e = {.code = code, .from = dt, .to = dt, .nan = nan, .lanes = 1};
-    return cg_elt(k->c, &e, (lval[]){x, y});
-}
-
 /* ---- arithmetic ---- */
 static bool is_approx(gk *k, ir_op o, gpu_approx *f)
 {

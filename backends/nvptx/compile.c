@@ -4,7 +4,7 @@
 #include "backends/nvptx/asm.h"
 
 static const gpu_chip chips[] = {
-#define CHIP(n, feat, shared, tried, wg, tma, mma, cp, cl)                                                             \
+#define CHIP(n, feat, shared, tried, wg, tma, mma, cp, cl, stm, sr)                                                    \
     {.name = #n,                                                                                                       \
      .cpu = #n,                                                                                                        \
      .features = feat,                                                                                                 \
@@ -16,13 +16,15 @@ static const gpu_chip chips[] = {
      .has_tma = tma,                                                                                                   \
      .has_mma = mma,                                                                                                   \
      .has_cp_async = cp,                                                                                               \
-     .has_cluster = cl},
+     .has_cluster = cl,                                                                                                \
+     .has_stmatrix = stm,                                                                                              \
+     .has_set_regs = sr},
 #include "backends/nvptx/chips.def"
 #undef CHIP
 };
 
 static const char *const chip_names[] = {
-#define CHIP(n, feat, shared, tried, wg, tma, mma, cp, cl) #n,
+#define CHIP(n, feat, shared, tried, wg, tma, mma, cp, cl, stm, sr) #n,
 #include "backends/nvptx/chips.def"
 #undef CHIP
 };

@@ -121,16 +121,10 @@ static void mbar_expect(cg *c, lval sh, int bytes, lval pred)
         cg_i32(c, bytes), pred_or_true(c, pred));
 }
 
-static void mbar_arrive(cg *c, lval sh, lval rank, lval pred)
+static void mbar_arrive(cg *c, lval sh, lval pred)
 {
-    if (!rank)
-        PTX(c, c->t_void, false, "@$1 mbarrier.arrive.shared::cta.b64 _, [$0];", "r,b,~{memory}", sh,
-            pred_or_true(c, pred));
-    else
-        PTX(c, c->t_void, false,
-            "{\n.reg .b32 ra;\n@$2 mapa.shared::cluster.u32 ra, $0, $1;\n"
-            "@$2 mbarrier.arrive.release.cluster.shared::cluster.b64 _, [ra];\n}",
-            "r,r,b,~{memory}", sh, rank, pred_or_true(c, pred));
+    PTX(c, c->t_void, false, "@$1 mbarrier.arrive.shared::cta.b64 _, [$0];", "r,b,~{memory}", sh,
+        pred_or_true(c, pred));
 }
 
 /* ---- copies ---- */
@@ -140,7 +134,7 @@ static void put_coords(strbuf *s, int first, int rank)
         sb_putf(s, "%s$%d", i ? ", " : "", first + i);
 }
 
-static void tma_load(cg *c, lval sh, lval map, const lval *coord, int rank, lval mbar, int multicast, lval pred)
+static void tma_load(cg *c, lval sh, lval map, const lval *coord, int rank, lval mbar, lval pred)
 {
     strbuf s, k;
     lval args[12];
@@ -153,19 +147,12 @@ static void tma_load(cg *c, lval sh, lval map, const lval *coord, int rank, lval
     args[n++] = pred_or_true(c, pred);
     for (int i = 0; i < rank; i++)
         args[n++] = coord[i];
-    sb_putf(&s, "@$3 cp.async.bulk.tensor.%dd.shared::cluster.global.mbarrier::complete_tx::bytes%s [$0], [$1, {", rank,
-            multicast ? ".multicast::cluster" : "");
+    sb_putf(&s, "@$3 cp.async.bulk.tensor.%dd.shared::cluster.global.mbarrier::complete_tx::bytes [$0], [$1, {", rank);
     put_coords(&s, 4, rank);
-    sb_puts(&s, "}], [$2]");
+    sb_puts(&s, "}], [$2];");
     sb_puts(&k, "r,l,r,b");
     for (int i = 0; i < rank; i++)
         sb_puts(&k, ",r");
-    if (multicast) {
-        sb_putf(&s, ", $%d", 4 + rank);
-        sb_puts(&k, ",h");
-        args[n++] = LLVMConstInt(c->i16, (unsigned)multicast, false);
-    }
-    sb_puts(&s, ";");
     sb_puts(&k, ",~{memory}");
     ptx(c, c->t_void, sb_cstr(&s), sb_cstr(&k), args, n, false);
 }
@@ -376,7 +363,6 @@ const gpu_ops nvptx_ops = {
     .sreg = sreg,
     .uniform = uniform,
     .shuffle_xor = shuffle_xor,
-    .shuffle = shuffle,
     .barrier = barrier,
     .barrier_arrive = barrier_arrive,
     .warp_sync = warp_sync,

@@ -8,22 +8,9 @@ tilec=${1:?usage: cli.sh TILEC}
 case $tilec in /*) ;; *) tilec=$PWD/$tilec ;; esac
 dir=$(mktemp -d) || exit 1
 trap 'rm -rf "$dir"' EXIT
+. "${0%/*}/../expect.sh"
 cd "$dir" || exit 1
 passed=0 failed=0
-
-expect() {
-    code=$1 text=$2
-    shift 2
-    "$@" >out 2>&1 </dev/null
-    got=$?
-    if [ "$got" -eq "$code" ] && { [ -z "$text" ] || grep -qF -- "$text" out; }; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        echo "FAILED: $* (exit $got, expected $code with '$text')"
-        head -20 out
-    fi
-}
 
 silent() {
     "$@" >out 2>&1 </dev/null

@@ -8,23 +8,9 @@ case $tilec in /*) ;; *) tilec=$PWD/$tilec ;; esac
 here=$PWD
 dir=$(mktemp -d) || exit 1
 trap 'rm -rf "$dir"' EXIT
+. "${0%/*}/../expect.sh"
 cd "$dir" || exit 1
 passed=0 failed=0
-
-# expect CODE 'TEXT' COMMAND...: it ends with CODE and prints TEXT on stdout or stderr
-expect() {
-    code=$1 text=$2
-    shift 2
-    "$@" >out 2>&1 </dev/null
-    got=$?
-    if [ "$got" -eq "$code" ] && grep -qF -- "$text" out; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        echo "FAILED: $* (exit $got, expected $code with '$text')"
-        head -20 out
-    fi
-}
 
 for f in laid laid_gemm; do
     sed 1d "$here/tests/ir/$f.tir" >want.tir

@@ -6,22 +6,9 @@ runner=${1:?usage: runner.sh TEST-RUNNER}
 case $runner in /*) ;; *) runner=$PWD/$runner ;; esac
 dir=$(mktemp -d) || exit 1
 trap 'rm -rf "$dir"' EXIT
+. "${0%/*}/../expect.sh"
 cd "$dir" || exit 1
 passed=0 failed=0
-
-expect() {
-    code=$1 text=$2
-    shift 2
-    "$@" >out 2>&1
-    got=$?
-    if [ "$got" -eq "$code" ] && grep -qF -- "$text" out; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        echo "FAILED: $* (exit $got, expected $code with '$text')"
-        head -20 out
-    fi
-}
 
 body='kernel k(x: *f32) grid(1):
     store(x, 1.0)'

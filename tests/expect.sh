@@ -1,0 +1,17 @@
+# expect.sh: for the scripts of tests/tools, which set passed=0 failed=0 and work in a folder of their own.
+#
+#   expect CODE 'TEXT' COMMAND...   COMMAND ends with CODE and prints TEXT (a fixed string, any where empty) on stdout or
+#                                   stderr, which are in the file `out`
+expect() {
+    code=$1 text=$2
+    shift 2
+    "$@" >out 2>&1 </dev/null
+    got=$?
+    if [ "$got" -eq "$code" ] && { [ -z "$text" ] || grep -qF -- "$text" out; }; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        echo "FAILED: $* (exit $got, expected $code with '$text')"
+        head -20 out
+    fi
+}
