@@ -41,6 +41,7 @@ typedef struct tile_backend {
     /* names of the chips it knows, for `tilec targets` and did-you-mean; n of them */
     const char *const *chips;
     uint32_t nchips;
+    const char *const *chip_notes; /* beside chips, NULL where there is nothing to say; NULL: none has a note */
 } tile_backend;
 
 extern const tile_backend *const tile_backends[]; /* ends with NULL */

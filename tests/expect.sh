@@ -1,7 +1,8 @@
 # expect.sh: for the scripts of tests/tools, which set passed=0 failed=0 and work in a folder of their own.
 #
-#   expect CODE 'TEXT' COMMAND...   COMMAND ends with CODE and prints TEXT (a fixed string, any where empty) on stdout or
-#                                   stderr, which are in the file `out`
+#   expect CODE 'TEXT' COMMAND...
+#
+# COMMAND ends with CODE and prints TEXT (a fixed string, anything where empty) on stdout or stderr: the file `out`.
 expect() {
     code=$1 text=$2
     shift 2

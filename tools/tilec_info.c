@@ -3,6 +3,7 @@
 
 #include "runtime/runtime.h"
 
+#include <string.h>
 #include <stdio.h>
 
 int tilec_targets(tilec *t)
@@ -14,7 +15,10 @@ int tilec_targets(tilec *t)
         const tile_backend *b = tile_backends[i];
         printf("  %-20s %s\n", b->family, b->doc);
         for (uint32_t c = 0; c < b->nchips; c++)
-            printf("  %s:%s\n", b->family, b->chips[c]);
+            if (b->chip_notes && b->chip_notes[c])
+                printf("  %s:%-*s %s\n", b->family, 19 - (int)strlen(b->family), b->chips[c], b->chip_notes[c]);
+            else
+                printf("  %s:%s\n", b->family, b->chips[c]);
     }
     str host = cpu_host_describe(t->a);
     printf("devices (--device):\n");

@@ -31,7 +31,6 @@ typedef struct gpu_chip {
     int lanes;            /* of a warp */
     int64_t shared_bytes; /* a block may have */
     int64_t registers;    /* of a multiprocessor */
-    bool run;             /* tried on the chip; else compile-only */
     bool has_wgmma, has_tma, has_mma, has_cp_async, has_cluster, has_stmatrix, has_set_regs;
 } gpu_chip;
 

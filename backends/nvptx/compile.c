@@ -11,7 +11,6 @@ static const gpu_chip chips[] = {
      .lanes = 32,                                                                                                      \
      .shared_bytes = shared,                                                                                           \
      .registers = 65536,                                                                                               \
-     .run = tried,                                                                                                     \
      .has_wgmma = wg,                                                                                                  \
      .has_tma = tma,                                                                                                   \
      .has_mma = mma,                                                                                                   \
@@ -25,6 +24,13 @@ static const gpu_chip chips[] = {
 
 static const char *const chip_names[] = {
 #define CHIP(n, feat, shared, tried, wg, tma, mma, cp, cl, stm, sr) #n,
+#include "backends/nvptx/chips.def"
+#undef CHIP
+};
+
+/* for `tilec targets` */
+static const char *const chip_notes[] = {
+#define CHIP(n, feat, shared, tried, wg, tma, mma, cp, cl, stm, sr) (tried) ? NULL : "compiles; not tried on the chip",
 #include "backends/nvptx/chips.def"
 #undef CHIP
 };
@@ -167,4 +173,5 @@ const tile_backend nvptx_backend = {
     .emit_llvm = emit_llvm,
     .chips = chip_names,
     .nchips = COUNTOF(chip_names),
+    .chip_notes = chip_notes,
 };

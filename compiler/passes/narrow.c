@@ -120,7 +120,8 @@ static void find_wide(narrow *n, const ir_func *f)
         ir_op o = {i};
         if (!ir_o(f, o)->parent.id)
             continue;
-        bool all = (ir_nout(f, o) == 1 && n->narrowed[ir_out(f, o, 0).id]) || takes_compare(n, f, o) || takes_cast(n, f, o);
+        bool all =
+            (ir_nout(f, o) == 1 && n->narrowed[ir_out(f, o, 0).id]) || takes_compare(n, f, o) || takes_cast(n, f, o);
         for (uint32_t k = 0; k < ir_nin(f, o); k++)
             if (!(all || (k == 1 && takes_offset(n, f, o))) || !n->narrowed[ir_in(f, o, k).id])
                 n->wide[ir_in(f, o, k).id] = true;

@@ -90,6 +90,7 @@ expect 0 'tilec 0.' $tilec version
 expect 0 'tilec 0.' $tilec --version
 expect 0 'interp' $tilec targets
 expect 0 'host:' $tilec targets
+expect 0 'cuda:sm_80           compiles; not tried on the chip' $tilec targets
 
 # check
 silent $tilec check scale.tile
