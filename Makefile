@@ -31,18 +31,22 @@ LINK      = $(LDFLAGS) $(SAN) -Wl,--start-group $(ROOMS) -Wl,--end-group $(LLVM_
 
 TOOLS    := $(B)/tilec $(B)/tile-bench $(patsubst tools/%.c,$(B)/%,$(filter-out tools/tilec%.c tools/tile_bench%.c,$(wildcard tools/*.c)))
 UNITS    := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
-EXAMPLES := $(patsubst examples/%.c,$(B)/examples/%,$(wildcard examples/*/*.c))
+EXAMPLES := $(patsubst examples/%.c,$(B)/examples/%,$(filter-out examples/llm/%,$(wildcard examples/*/*.c)))
+LLM      := $(patsubst examples/llm/main.c,$(B)/llm,$(wildcard examples/llm/main.c))
+LLMTESTS := $(patsubst tests/llm/%.c,$(B)/llm-tests/%,$(wildcard tests/llm/test_*.c))
+LLMLIBS  := -ljansson -lpcre2-8 -lutf8proc
 FUZZERS  := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 STD      := $(sort $(wildcard kernels/std/*.tile))
 
-all: $(ROOMS) $(TOOLS) $(EXAMPLES)
-tests: all $(B)/test-runner $(B)/run-tests $(UNITS)
+all: $(ROOMS) $(B)/libllm.a $(TOOLS) $(EXAMPLES) $(LLM)
+tests: all $(B)/test-runner $(B)/run-tests $(UNITS) $(LLMTESTS)
 
 $(B)/libbase.a: $(BASE)
 $(B)/libcompiler.a: $(COMPILER)
 $(B)/libfrontend.a: $(FRONTEND)
 $(B)/libbackends.a: $(BACKENDS)
 $(B)/libruntime.a: $(RUNTIME)
+$(B)/libllm.a: $(call objs,$(filter-out examples/llm/main.c,$(wildcard examples/llm/*.c)))
 $(B)/lib%.a:
 	$(call say,ar,$@)rm -f $@ && ar rcs $@ $^
 
@@ -75,6 +79,11 @@ $(B)/unit/test_cuda $(B)/unit/test_cuda_code: $(B)/unit/fake_cuda.so
 $(B)/unit/fake_cuda.so: $(B)/tests/unit/fake_cuda.o
 	@mkdir -p $(@D)
 	$(call say,ld,$@)$(CC) -shared -o $@ $< $(SAN)
+$(B)/llm: $(B)/examples/llm/main.o $(B)/libllm.a $(ROOMS)
+	$(call say,ld,$@)$(CC) -o $@ $< $(B)/libllm.a $(LINK) $(LLMLIBS)
+$(B)/llm-tests/%: $(B)/tests/llm/%.o $(call objs,tests/llm/kit*.c) $(B)/libllm.a $(ROOMS)
+	@mkdir -p $(@D)
+	$(call say,ld,$@)$(CC) -o $@ $(filter %.o,$^) $(B)/libllm.a $(LINK) $(LLMLIBS) -lcheck -lsubunit -lrt -lm
 $(B)/examples/%: $(B)/examples/%.o $(ROOMS)
 	@mkdir -p $(@D)
 	$(call say,ld,$@)$(CC) -o $@ $< $(LINK)

@@ -59,6 +59,9 @@ for t in tests/unit/test_*.c; do
     fi
     part "unit/$t" "$B/unit/$t"
 done
+for t in tests/llm/test_*.c; do
+    [ "$VARIANT" = tsan ] || [ ! -f "$t" ] || part "llm/$(basename "$t" .c)" "$B/llm-tests/$(basename "$t" .c)"
+done
 [ "$VARIANT" = tsan ] || part "files" "$B/test-runner" tests
 if [ "$VARIANT" = tsan ]; then
     # the families in which programs or launches share memory; the others differ in what one thread computes
