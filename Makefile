@@ -39,7 +39,7 @@ FUZZERS  := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 STD      := $(sort $(wildcard kernels/std/*.tile))
 
 all: $(ROOMS) $(B)/libllm.a $(TOOLS) $(EXAMPLES) $(LLM)
-tests: all $(B)/test-runner $(B)/run-tests $(UNITS) $(LLMTESTS)
+tests: all $(B)/test-runner $(B)/run-tests $(B)/kernel-tests $(UNITS) $(LLMTESTS)
 
 $(B)/libbase.a: $(BASE)
 $(B)/libcompiler.a: $(COMPILER)
@@ -70,7 +70,8 @@ $(B)/tilec: $(call objs,tools/tilec*.c) $(ROOMS)
 $(B)/tile-bench: $(call objs,tools/tile_bench*.c) $(ROOMS)
 $(B)/test-runner: $(call objs,tests/runner/*.c) $(ROOMS)
 $(B)/run-tests: $(call objs,tests/run/*.c) $(ROOMS)
-$(B)/tilec $(B)/tile-bench $(B)/test-runner $(B)/run-tests:
+$(B)/kernel-tests: $(call objs,tests/kernels/*.c kernels/ref/*.c) $(ROOMS)
+$(B)/tilec $(B)/tile-bench $(B)/test-runner $(B)/run-tests $(B)/kernel-tests:
 	$(call say,ld,$@)$(CC) -o $@ $(filter %.o,$^) $(LINK)
 $(B)/unit/%: $(B)/tests/unit/%.o $(ROOMS)
 	@mkdir -p $(@D)

@@ -70,11 +70,11 @@ static bool fold_tensor(ir_builder *b, const ir_desc *d, ir_val *out)
     const ir_type_info *t = ir_type_of(b->m, ir_vtype(b->f, d->in[0]));
     int64_t dim = int_of(b, d, KEY_dim, 0);
     int rank = t->rank;
-    if (d->code == IR_OP_tensor_dim && t->shape[dim] != IR_DYN)
-        return give(out, ir_const_i(b, d->types[0], t->shape[dim]));
     if (d->code == IR_OP_tensor_stride && dim == rank - 1 && !t->strided)
         return give(out, ir_const_i(b, d->types[0], 1));
     ir_op o = def_is(b, d->in[0], IR_OP_tensor_make);
+    if (!o.id && d->code == IR_OP_tensor_dim && t->shape[dim] != IR_DYN)
+        return give(out, ir_const_i(b, d->types[0], t->shape[dim]));
     if (!o.id)
         return false;
     uint32_t at = d->code == IR_OP_tensor_base ? 0 : (uint32_t)(1 + dim + (d->code == IR_OP_tensor_stride ? rank : 0));

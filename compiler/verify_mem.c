@@ -224,7 +224,7 @@ static void check_view_type(verifier *v, ir_op o, const ir_type_info *t, const i
         if (kinds[i] == VIEW_INDEX)
             continue;
         bool ok = kinds[i] == VIEW_WHOLE
-                      ? y->shape[d] == t->shape[i]
+                      ? y->shape[d] == t->shape[i] || y->shape[d] == IR_DYN
                       : y->shape[d] == IR_DYN || (t->shape[i] != IR_DYN && y->shape[d] <= t->shape[i]);
         if (!ok) {
             verify_fail(v, o, "dimension %d of result 0 does not follow from dimension %d of operand 0, '%s'", d, i,

@@ -110,8 +110,9 @@ static bool bind_generics(lower *l, kernel_cx *k, fv *env)
 static bool bind_const(lower *l, kernel_cx *k, const ast_param *p, fv *env)
 {
     const fe_value *v = choice_find(k->choice, p->name);
-    if (v)
-        env[p->slot] = choice_value(l, v, p->at);
+    bool word = v && v->kind == FE_V_FN && p->type.kind == TY_CONST && p->dflt && p->dflt->kind == EX_STR;
+    if (v) /* a bare word where a string is the default is one */
+        env[p->slot] = word ? fv_str(v->s) : choice_value(l, v, p->at);
     else if (p->dflt)
         env[p->slot] = low_expr(l, p->dflt);
     else

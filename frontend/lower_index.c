@@ -233,6 +233,18 @@ static fv read_element(lower *l, fv x, const tensor_index *t, span at)
     return fv_rt(ir_emit1(B(l), IR_OP_tensor_gather, et, t->in, t->n));
 }
 
+/* an index outside leaves a view without elements, so one of its extents can't be fixed */
+static void keep_a_dynamic_extent(tensor_index *t, int rank)
+{
+    bool indexed = false, dynamic = false;
+    for (int d = 0; d < rank; d++)
+        indexed |= t->kinds[d] == 0;
+    for (int d = 0; d < t->out; d++)
+        dynamic |= t->shape[d] == IR_DYN;
+    if (indexed && !dynamic)
+        t->shape[0] = IR_DYN;
+}
+
 static fv index_tensor(lower *l, fv x, const ast_expr *e)
 {
     int rank = low_info(l, x)->rank;
@@ -251,6 +263,7 @@ static fv index_tensor(lower *l, fv x, const ast_expr *e)
     low_place(l, e->at);
     if (!t.out)
         return read_element(l, x, &t, e->at);
+    keep_a_dynamic_extent(&t, rank);
     ir_type vt = ir_type_tensor(l->m, low_info(l, x)->elem, t.out, t.shape, strided || t.kinds[rank - 1] == 0);
     ir_attr kinds = ir_attr_ints(l->m, t.kinds, (uint32_t)rank);
     return (fv){.kind = FV_TENSOR, .flags = x.flags,

@@ -44,7 +44,7 @@ part() {
 }
 
 if [ "$VARIANT" != tsan ]; then
-    rooms="base compiler frontend backends runtime tools examples tests"
+    rooms="base compiler frontend backends runtime tools examples kernels tests"
     part layers sh -c "awk -f tools/layers.awk tools/layers.txt \$(find $rooms -name '*.[chly]')"
     part "docs/ir.md is current" "$B/gen_docs" --check docs/ir.head.md docs/ir.md
 fi
@@ -70,6 +70,11 @@ if [ "$VARIANT" = tsan ]; then
     done
 else
     part "run matrix" "$B/run-tests"
+fi
+if [ "$VARIANT" = tsan ]; then
+    part "kernel library" "$B/kernel-tests" --device=cpu
+else
+    part "kernel library" "$B/kernel-tests"
 fi
 if [ "$VARIANT" != tsan ]; then
     for t in tests/tools/*.sh; do

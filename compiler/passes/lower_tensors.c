@@ -76,6 +76,16 @@ static ir_val range_size(rw *r, ir_val from, ir_val to, ir_val size)
     return ir_select(&r->b, within(r, from, size, true), ir_bin(&r->b, IR_OP_max, clipped, zero), zero);
 }
 
+/* the dimension that has no elements where an index was outside: one that the type doesn't fix, so that it is seen
+ * behind control flow too */
+static uint32_t emptied(const ir_type_info *t)
+{
+    for (int d = 0; d < t->rank; d++)
+        if (t->shape[d] == IR_DYN)
+            return (uint32_t)d;
+    return 0;
+}
+
 static void lower_view(rw *r, ir_op o)
 {
     lower *l = r->ctx;
@@ -108,8 +118,10 @@ static void lower_view(rw *r, ir_op o)
         k++;
     }
     l->sizes[ir_out(r->old, o, 0).id] = seen;
-    if (inside.id)
-        size[0] = ir_select(&r->b, inside, size[0], ir_const_i(&r->b, int_type(r), 0));
+    if (inside.id) {
+        uint32_t d = emptied(ir_type_of(r->f->m, ir_vtype(r->old, ir_out(r->old, o, 0))));
+        size[d] = ir_select(&r->b, inside, size[d], ir_const_i(&r->b, int_type(r), 0));
+    }
     ir_val in[1 + 2 * IR_MAX_TENSOR_RANK] = {base};
     for (uint32_t d = 0; d < k; d++) {
         in[1 + d] = size[d];
