@@ -24,10 +24,15 @@ objs      = $(patsubst %.c,$(B)/%.o,$(wildcard $(1)))
 BASE     := $(call objs,base/*.c)
 COMPILER := $(call objs,compiler/*.c compiler/passes/*.c)
 FRONTEND := $(call objs,frontend/*.c) $(B)/frontend/lexer.o $(B)/frontend/parser.o $(B)/gen/std_tile.o
-BACKENDS := $(call objs,backends/*.c backends/*/*.c)
+BACKENDS := $(call objs,backends/*.c $(filter-out backends/plug/%,$(wildcard backends/*/*.c))) $(B)/gen/build_id.o
+# of the back ends what needs no LLVM, and a stand-in that opens the others (libtile_llvm.so) when they are first wanted
+PLUG     := $(call objs,backends/plug/forward.c $(addprefix backends/cpu/,image.c load.c symbols.c host.c rt_ops.c)) $(B)/gen/build_id.o
 RUNTIME  := $(call objs,runtime/*.c)
 ROOMS    := $(foreach r,runtime backends frontend compiler base,$(B)/lib$(r).a)
 LINK      = $(LDFLAGS) $(SAN) -Wl,--start-group $(ROOMS) -Wl,--end-group $(LLVM_LD) $(LIBS)
+LIGHT    := $(foreach r,runtime plug frontend compiler base,$(B)/lib$(r).a)
+LINK_LIGHT = $(LDFLAGS) $(SAN) -Wl,--start-group $(LIGHT) -Wl,--end-group $(LIBS) \
+             -Wl,--disable-new-dtags,-rpath,'$$ORIGIN:$$ORIGIN/..:$$ORIGIN/../..:$$ORIGIN/../lib'
 
 TOOLS    := $(B)/tilec $(B)/tile-bench $(patsubst tools/%.c,$(B)/%,$(filter-out tools/tilec%.c tools/tile_bench%.c,$(wildcard tools/*.c)))
 UNITS    := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
@@ -47,6 +52,10 @@ $(B)/libfrontend.a: $(FRONTEND)
 $(B)/libbackends.a: $(BACKENDS)
 $(B)/libruntime.a: $(RUNTIME)
 $(B)/libllm.a: $(call objs,$(filter-out examples/llm/main.c,$(wildcard examples/llm/*.c)))
+$(B)/libplug.a: $(PLUG)
+$(B)/libtile_llvm.so: $(B)/backends/plug/export.o $(filter-out $(B)/libruntime.a $(B)/libfrontend.a,$(ROOMS)) tools/libtile_llvm.map
+	$(call say,ld,$@)$(CC) -shared -o $@ -Wl,-soname,libtile_llvm.so -Wl,--version-script=tools/libtile_llvm.map $< \
+	    $(LDFLAGS) $(SAN) -Wl,--start-group $(filter-out $(B)/libruntime.a $(B)/libfrontend.a,$(ROOMS)) -Wl,--end-group $(LLVM_LD) -lm -lpthread
 $(B)/lib%.a:
 	$(call say,ar,$@)rm -f $@ && ar rcs $@ $^
 
@@ -62,16 +71,25 @@ $(B)/frontend/parser.c $(B)/frontend/parser.h &: frontend/parser.y
 $(B)/frontend/lexer.c: frontend/lexer.l $(B)/frontend/parser.h
 	$(call say,flex,$<)flex -o $@ $<
 $(call objs,frontend/*.c) $(B)/frontend/lexer.o: | $(B)/frontend/parser.h
+# names a build of the compiler: what it makes is kept on disk under it
+CODE_SOURCES := $(sort $(wildcard base/*.[ch] compiler/*.[ch] compiler/*.def compiler/passes/* frontend/*.[chly] frontend/*.def \
+                  backends/*.[ch] backends/*/*.[ch] backends/*/*.def)) $(STD)
+$(B)/gen/build_id.c: $(CODE_SOURCES)
+	@mkdir -p $(@D)
+	$(call say,hash,sources)(echo '#include "backends/backend.h"'; printf 'const char codegen_build_id[] = "%s %s";\n' \
+	    "$$($(LLVM) --version)" "$$(cat $(CODE_SOURCES) | sha256sum | cut -c1-32)") > $@
 $(B)/gen/std_tile.c: $(STD) tools/embed.sh
 	@mkdir -p $(@D)
 	$(call say,embed,kernels/std)sh tools/embed.sh $(STD) > $@
 
-$(B)/tilec: $(call objs,tools/tilec*.c) $(ROOMS)
-$(B)/tile-bench: $(call objs,tools/tile_bench*.c) $(ROOMS)
+$(B)/tilec: $(call objs,tools/tilec*.c)
+$(B)/tile-bench: $(call objs,tools/tile_bench*.c)
 $(B)/test-runner: $(call objs,tests/runner/*.c) $(ROOMS)
 $(B)/run-tests: $(call objs,tests/run/*.c) $(ROOMS)
 $(B)/kernel-tests: $(call objs,tests/kernels/*.c kernels/ref/*.c) $(ROOMS)
-$(B)/tilec $(B)/tile-bench $(B)/test-runner $(B)/run-tests $(B)/kernel-tests:
+$(B)/tilec $(B)/tile-bench: $(LIGHT) | $(B)/libtile_llvm.so
+	$(call say,ld,$@)$(CC) -o $@ $(filter %.o,$^) $(LINK_LIGHT)
+$(B)/test-runner $(B)/run-tests $(B)/kernel-tests:
 	$(call say,ld,$@)$(CC) -o $@ $(filter %.o,$^) $(LINK)
 $(B)/unit/%: $(B)/tests/unit/%.o $(ROOMS)
 	@mkdir -p $(@D)
@@ -80,14 +98,14 @@ $(B)/unit/test_cuda $(B)/unit/test_cuda_code: $(B)/unit/fake_cuda.so
 $(B)/unit/fake_cuda.so: $(B)/tests/unit/fake_cuda.o
 	@mkdir -p $(@D)
 	$(call say,ld,$@)$(CC) -shared -o $@ $< $(SAN)
-$(B)/llm: $(B)/examples/llm/main.o $(B)/libllm.a $(ROOMS)
-	$(call say,ld,$@)$(CC) -o $@ $< $(B)/libllm.a $(LINK) $(LLMLIBS)
+$(B)/llm: $(B)/examples/llm/main.o $(B)/libllm.a $(LIGHT) | $(B)/libtile_llvm.so
+	$(call say,ld,$@)$(CC) -o $@ $< $(B)/libllm.a $(LINK_LIGHT) $(LLMLIBS)
 $(B)/llm-tests/%: $(B)/tests/llm/%.o $(call objs,tests/llm/kit*.c) $(B)/libllm.a $(ROOMS)
 	@mkdir -p $(@D)
 	$(call say,ld,$@)$(CC) -o $@ $(filter %.o,$^) $(B)/libllm.a $(LINK) $(LLMLIBS) -lcheck -lsubunit -lrt -lm
-$(B)/examples/%: $(B)/examples/%.o $(ROOMS)
+$(B)/examples/%: $(B)/examples/%.o $(LIGHT) | $(B)/libtile_llvm.so
 	@mkdir -p $(@D)
-	$(call say,ld,$@)$(CC) -o $@ $< $(LINK)
+	$(call say,ld,$@)$(CC) -o $@ $< $(LINK_LIGHT)
 $(B)/%: $(B)/tools/%.o $(ROOMS)
 	$(call say,ld,$@)$(CC) -o $@ $< $(LINK)
 
@@ -139,9 +157,9 @@ lint:
 	@sh tools/lint.sh $(SOURCES)
 
 # ---- install ----
-$(B)/libtile.so.$(VERSION): $(ROOMS) tools/libtile.map
+$(B)/libtile.so.$(VERSION): $(LIGHT) tools/libtile.map | $(B)/libtile_llvm.so
 	$(call say,ld,$@)$(CC) -shared -o $@ -Wl,-soname,libtile.so.$(SOVERSION) -Wl,--version-script=tools/libtile.map \
-	    -Wl,--whole-archive $(B)/libruntime.a -Wl,--no-whole-archive $(LINK)
+	    -Wl,--whole-archive $(B)/libruntime.a -Wl,--no-whole-archive $(LINK_LIGHT)
 $(B)/libtile.a: $(BASE) $(COMPILER) $(FRONTEND) $(BACKENDS) $(RUNTIME)
 	$(call say,ar,$@)rm -f $@ && ar rcsP $@ $^
 install: all $(B)/libtile.so.$(VERSION) $(B)/libtile.a

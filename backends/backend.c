@@ -6,12 +6,22 @@
 #include "backends/backends.def"
 #undef BACKEND
 
-const tile_backend *const tile_backends[] = {
+static const tile_backend *const table[] = {
 #define BACKEND(symbol) &symbol,
 #include "backends/backends.def"
 #undef BACKEND
     NULL,
 };
+
+const tile_backend *backend_at(uint32_t i)
+{
+    return i + 1 < COUNTOF(table) ? table[i] : NULL;
+}
+
+const char *backend_missing(void)
+{
+    return NULL;
+}
 
 const tile_backend *backend_find(str target, backend_target *out, arena *a)
 {
@@ -22,8 +32,8 @@ const tile_backend *backend_find(str target, backend_target *out, arena *a)
     str chip = n < target.n ? (str){target.p + n + 1, target.n - n - 1} : (str){0};
     if (n < target.n && chip.n == 0)
         return NULL;
-    for (size_t i = 0; tile_backends[i]; i++) {
-        const tile_backend *b = tile_backends[i];
+    for (size_t i = 0; table[i]; i++) {
+        const tile_backend *b = table[i];
         if (!str_eq(family, str_of(b->family)))
             continue;
         bool known = chip.n == 0;

@@ -6,7 +6,7 @@
 #ifndef TILE_BACKENDS_BACKEND_H
 #define TILE_BACKENDS_BACKEND_H
 
-#include "compiler/abi.h"
+#include "backends/cpu/image.h"
 #include "compiler/ir.h"
 #include "compiler/pass.h"
 
@@ -21,9 +21,9 @@ typedef enum backend_stage {
 } backend_stage;
 
 typedef struct backend_target {
-    str name;     /* as on the command line: "cpu", "cuda:sm_90a" */
-    str chip;     /* "" = the host */
-    str features; /* "" = the host's */
+    str name;      /* as on the command line: "cpu", "cuda:sm_90a" */
+    str chip;      /* "" = the host */
+    str features;  /* "" = the host's */
     int opt_level; /* LLVM's, 0..3; default 2 */
 } backend_target;
 
@@ -44,27 +44,39 @@ typedef struct tile_backend {
     const char *const *chip_notes; /* beside chips, NULL where there is nothing to say; NULL: none has a note */
 } tile_backend;
 
-extern const tile_backend *const tile_backends[]; /* ends with NULL */
-/* parses "family:chip"; NULL where there is none */
+/* backend.c: the table, and a target parsed as "family:chip"; NULL beyond its end, and where there is none */
+const tile_backend *backend_at(uint32_t i);
 const tile_backend *backend_find(str target, backend_target *out, arena *a);
+/* NULL, or why there is no code generator in this process: it is a library of its own that was not found */
+const char *backend_missing(void);
 
 /* ---- backends/cpu: code for this very machine ---- */
-typedef struct cpu_jit cpu_jit;       /* a code region; thread-safe */
-typedef struct cpu_kernel {
-    abi_entry *entry;
+typedef struct cpu_info { /* what a launch has to know of a kernel's code; plain bytes, kept on disk with it */
     int64_t buffer_bytes; /* per thread */
-    bool ordered;         /* may spin: start its programs in ascending order, one a claim */
     int64_t grain;        /* programs a claim is worth, at least 1 */
-    void *handle;
+    int64_t ordered;      /* 1: may spin: start its programs in ascending order, one a claim */
+} cpu_info;
+
+typedef struct cpu_kernel {
+    cpu_info info;
+    abi_entry *entry;
+    cpu_image image;
 } cpu_kernel;
 
-cpu_jit *cpu_jit_new(str *err);
-void cpu_jit_free(cpu_jit *j);
-bool cpu_jit_compile(cpu_jit *j, arena *a, const ir_module *m, const ir_func *k, int opt_level, cpu_kernel *out,
-                     diags *d);
-void cpu_jit_release(cpu_jit *j, cpu_kernel *k);
-/* what the host is, for `tilec targets` and cache keys: "znver4 (avx512f,avx512bf16,...)" */
+/* object.c: kernel k of m, which has been through the passes, as a relocatable object whose one function is CPU_ENTRY
+ */
+#define CPU_ENTRY "tile_kernel"
+MUST_USE bool cpu_object(arena *a, const ir_module *m, const ir_func *k, int opt_level, str *object, cpu_info *info,
+                         diags *d);
+/* what the host is, for `tilec targets`: "znver4 (avx512f,avx512bf16,...)" */
 str cpu_host_describe(arena *a);
+/* load.c: such an object made executable, until it is freed; false + *err (in `a`) where it can't be */
+MUST_USE bool cpu_load(arena *a, str object, const cpu_info *info, cpu_kernel *out, str *err);
+void cpu_kernel_free(cpu_kernel *k);
+/* both: for tests and for those who keep nothing on disk */
+MUST_USE bool cpu_make(arena *a, const ir_module *m, const ir_func *k, int opt_level, cpu_kernel *out, diags *d);
+/* host.c: what code for this machine depends on, for cache keys */
+str cpu_host_key(arena *a);
 
 /* ---- GPUs: text for the driver, and what a launch has to know of it ---- */
 typedef struct gpu_map { /* a tensor map that the kernel takes by value */
@@ -90,5 +102,20 @@ typedef struct gpu_code {
 
 /* code for kernel k of m, which is at stage laid for target t; diagnostics otherwise */
 bool gpu_compile(arena *a, const ir_module *m, const ir_func *k, const backend_target *t, gpu_code *out, diags *d);
+
+/* ---- the code generators as a library of their own (backends/plug) ---- */
+typedef struct tile_codegen {
+    const char *build; /* both sides must be of one build: they share their structs */
+    const tile_backend *(*at)(uint32_t i);
+    const tile_backend *(*find)(str target, backend_target *out, arena *a);
+    bool (*cpu_object)(arena *a, const ir_module *m, const ir_func *k, int opt_level, str *object, cpu_info *info,
+                       diags *d);
+    str (*cpu_host_describe)(arena *a);
+    bool (*gpu_compile)(arena *a, const ir_module *m, const ir_func *k, const backend_target *t, gpu_code *out,
+                        diags *d);
+} tile_codegen;
+
+/* a hash over the sources of everything that decides what code looks like (made by the Makefile) */
+extern const char codegen_build_id[];
 
 #endif

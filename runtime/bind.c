@@ -235,7 +235,7 @@ static void make_choice(rt_call *c, choice_list *list)
 {
     tile_module *m = c->k->m;
     const fe_kernel *k = c->k->fe;
-    choice_init(&m->a, list, k, m->bind, m->nbind, m->dev->backend ? m->dev->backend->family : "cpu");
+    choice_init(&m->a, list, k, m->bind, m->nbind, rt_family(m->dev));
     for (uint32_t i = 0; i < k->ngenerics; i++)
         if (c->generics[i] != DT_NONE)
             choice_set(&m->a, list, k->generics[i].name, (fe_value){.kind = FE_V_DTYPE, .dt = c->generics[i]});
@@ -332,6 +332,8 @@ static rt_instance *lower_instance(rt_call *c)
         in->m = m->ir;
     }
     bool ok = in->m && find_functions(c, in, ir_name) && analyse(c, in);
+    if (ok)
+        in->text_key = rt_text_key(c, in->m);
     m->times.lower += clock_now() - t0;
     if (!ok || m->d.errors != before) {
         rt_fail_diags(c->err, TILE_E_SOURCE, &m->d, &m->a);

@@ -8,13 +8,25 @@ typedef struct cache_key {
     uint64_t a, b;
 } cache_key;
 
+typedef struct cache_sums {
+    int64_t entries, bytes; /* compiled code */
+    int64_t choices;        /* of the tuner */
+    int64_t left;           /* files that a process which died left half written */
+} cache_sums;
+
 /* cache.c */
 /* the folder: TILE_CACHE_DIR (empty: none), else `tile` in XDG_CACHE_HOME or HOME/.cache; empty where there is none */
 str cache_folder(arena *a);
 cache_key cache_key_of(const str *parts, uint32_t n);
-/* an entry's bytes; false where there is none, or a damaged one */
+/* an entry's bytes, 16-aligned; false where there is none, or a damaged one */
 MUST_USE bool cache_get(arena *a, str folder, cache_key k, str *out);
 /* best effort: a cache that can't be written is none */
 void cache_put(arena *a, str folder, cache_key k, str bytes);
+/* the tuner's choices: a line of text an entry, under its own name; "" where there is none, or a damaged one */
+str cache_get_choice(arena *a, str folder, cache_key k);
+void cache_put_choice(arena *a, str folder, cache_key k, str line);
+/* what lies in the folder; with `clear` all of it is removed. False + *err (in `a`) where it can't be read or emptied;
+ * a folder that isn't there holds nothing */
+MUST_USE bool cache_sum(arena *a, str folder, bool clear, cache_sums *out, str *err);
 
 #endif

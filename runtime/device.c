@@ -41,6 +41,23 @@ static void unknown_device(const char *name, tile_error *err)
     arena_fini(&a);
 }
 
+const tile_backend *rt_backend(tile_device *d, diags *ds)
+{
+    backend_target known;
+    if (!d->backend && d->driver->lazy) /* several threads find the same */
+        d->backend = backend_find(str_of(d->driver->target), &known, ds->a);
+    if (!d->backend && backend_missing())
+        diag_report(ds, DIAG_ERROR, "device", (span){0}, "%s", backend_missing());
+    else if (!d->backend)
+        diag_report(ds, DIAG_ERROR, "device", (span){0}, "this build has no code generator for device '%s'", d->name);
+    return d->backend;
+}
+
+const char *rt_family(const tile_device *d)
+{
+    return d->driver->numbered ? d->driver->name : "cpu";
+}
+
 static void free_device(tile_device *d)
 {
     pthread_mutex_destroy(&d->lock);
@@ -60,8 +77,10 @@ static void run_open(void *ctx)
     tile_device *d = j->d;
     const rt_driver *drv = d->driver;
     if (drv->target)
+        d->target = (backend_target){.name = str_of(drv->target), .opt_level = 2};
+    if (drv->target && !drv->lazy)
         d->backend = backend_find(str_of(drv->target), &d->target, &d->a);
-    if (drv->target && !d->backend)
+    if (drv->target && !drv->lazy && !d->backend)
         j->why = S("this build has no code generator for it");
     else
         j->ok = drv->open(d, &d->a, &j->why);

@@ -7,9 +7,9 @@
 #include "runtime/runtime.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 typedef struct cpu_state {
-    cpu_jit *jit;
     pool *workers;
     int nthreads;
     abi_thread *threads;
@@ -33,7 +33,7 @@ static bool cpu_open(tile_device *d, arena *a, str *err)
     s->nthreads = s->workers ? pool_threads(s->workers) : 0;
     s->threads = calloc((size_t)s->nthreads + 1, sizeof *s->threads);
     d->state = s;
-    if (s->workers && s->threads && (s->jit = cpu_jit_new(err)))
+    if (s->workers && s->threads)
         return true;
     if (!s->workers)
         *err = S("threads cannot be had");
@@ -48,7 +48,6 @@ static void cpu_close(tile_device *d)
 {
     cpu_state *s = d->state;
     pool_free(s->workers);
-    cpu_jit_free(s->jit);
     for (int i = 0; i < s->nthreads; i++)
         free(s->threads[i].buffer);
     free(s->threads);
@@ -62,16 +61,54 @@ static int64_t cpu_resident(const tile_device *d, const ir_func *k, const rt_cod
     return k->cooperative ? s->nthreads : INT32_MAX;
 }
 
-static bool cpu_build(tile_device *d, arena *a, const ir_module *m, const ir_func *k, rt_code *out, diags *ds)
+/* An entry of the disk cache: [sizeof(cpu_info)] [cpu_info] [object]. One that can't be loaded is as good as none. */
+static bool cpu_recall(tile_device *d, arena *a, const cache_key *key, rt_code *out)
 {
-    cpu_state *s = d->state;
-    return cpu_jit_compile(s->jit, a, m, k, d->target.opt_level, &out->cpu, ds);
+    str entry, why;
+    uint64_t size;
+    cpu_info info;
+    (void)d;
+    if (!cache_get(a, cache_folder(a), *key, &entry) || entry.n < sizeof size + sizeof info)
+        return false;
+    memcpy(&size, entry.p, sizeof size);
+    memcpy(&info, entry.p + sizeof size, sizeof info);
+    str object = {entry.p + sizeof size + sizeof info, entry.n - sizeof size - sizeof info};
+    return size == sizeof info && cpu_load(a, object, &info, &out->cpu, &why);
+}
+
+static void keep(arena *a, const cache_key *key, str object, const cpu_info *info)
+{
+    strbuf b;
+    uint64_t size = sizeof *info;
+    str folder = cache_folder(a);
+    if (!key || !folder.n)
+        return;
+    sb_init(&b, a);
+    sb_put(&b, (str){(const char *)&size, sizeof size});
+    sb_put(&b, (str){(const char *)info, sizeof *info});
+    sb_put(&b, object);
+    cache_put(a, folder, *key, sb_str(&b));
+}
+
+static bool cpu_build(tile_device *d, arena *a, const ir_module *m, const ir_func *k, const cache_key *key,
+                      rt_code *out, diags *ds)
+{
+    str object, why;
+    cpu_info info;
+    if (!cpu_object(a, m, k, d->target.opt_level, &object, &info, ds))
+        return false;
+    keep(a, key, object, &info);
+    if (cpu_load(a, object, &info, &out->cpu, &why))
+        return true;
+    diag_report(ds, DIAG_ERROR, "jit", (span){0}, "kernel '%.*s' can't be loaded: %.*s", STR_ARG(k->name),
+                STR_ARG(why));
+    return false;
 }
 
 static void cpu_drop(tile_device *d, rt_code *c)
 {
-    cpu_state *s = d->state;
-    cpu_jit_release(s->jit, &c->cpu);
+    (void)d;
+    cpu_kernel_free(&c->cpu);
 }
 
 static bool reserve_buffers(cpu_state *s, int64_t bytes, abi_host *host)
@@ -102,12 +139,12 @@ static bool cpu_launch(tile_device *d, arena *a, const rt_start *st, rt_host *h,
 {
     cpu_state *s = d->state;
     const cpu_kernel *k = &st->code->cpu;
-    if (!reserve_buffers(s, k->buffer_bytes, &h->abi)) {
-        *err = str_fmt(a, "no memory for %lld bytes of tiles a thread", (long long)k->buffer_bytes);
+    if (!reserve_buffers(s, k->info.buffer_bytes, &h->abi)) {
+        *err = str_fmt(a, "no memory for %lld bytes of tiles a thread", (long long)k->info.buffer_bytes);
         return false;
     }
     cpu_job job = {.k = k, .args = st->args, .threads = s->threads, .host = &h->abi};
-    pool_run(s->workers, run_programs, &job, st->programs, k->ordered || k->grain < 1 ? 1 : k->grain);
+    pool_run(s->workers, run_programs, &job, st->programs, k->info.ordered || k->info.grain < 1 ? 1 : k->info.grain);
     return true;
 }
 
@@ -115,9 +152,11 @@ const rt_driver rt_driver_cpu = {
     .name = "cpu",
     .doc = "this machine's cores",
     .target = "cpu",
+    .lazy = true,
     .open = cpu_open,
     .close = cpu_close,
     .resident = cpu_resident,
+    .recall = cpu_recall,
     .build = cpu_build,
     .drop = cpu_drop,
     .launch = cpu_launch,

@@ -363,11 +363,13 @@ static void cuda_graph_close(tile_device *d, tile_graph *g)
 
 /* ---- kernels ---- */
 
-static bool cuda_build(tile_device *d, arena *a, const ir_module *m, const ir_func *k, rt_code *out, diags *ds)
+static bool cuda_build(tile_device *d, arena *a, const ir_module *m, const ir_func *k, const cache_key *key,
+                       rt_code *out, diags *ds)
 {
     cuda_device *c = d->state;
     gpu_code code = {0};
     tile_error err = {0};
+    (void)key; /* cubins are kept by the text of their PTX */
     if (!gpu_compile(a, m, k, &d->target, &code, ds))
         return false;
     pthread_mutex_lock(&d->lock);

@@ -198,7 +198,7 @@ static bool describe_source(tile_kernel *k, str name)
     choice_list c;
     if (!found)
         return false;
-    choice_init(&m->a, &c, found, m->bind, m->nbind, m->dev->backend ? m->dev->backend->family : "cpu");
+    choice_init(&m->a, &c, found, m->bind, m->nbind, rt_family(m->dev));
     choice_open_generics(&m->a, &c, found);
     k->fe = found->has_extra ? fe_kernel_under(m->unit, name, choice_done(&c)) : found;
     if (k->fe)

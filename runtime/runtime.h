@@ -14,6 +14,7 @@
 #define TILE_RUNTIME_RUNTIME_H
 
 #include "compiler/interp.h"
+#include "runtime/cache.h"
 #include "runtime/compile.h"
 #include "runtime/tile.h"
 
@@ -75,6 +76,7 @@ typedef struct rt_queue {
 typedef struct rt_driver {
     const char *name, *doc;
     const char *target; /* of the code it runs; NULL: tile IR as lowered, or found by open */
+    bool lazy;          /* its code generator is opened when the first kernel is compiled */
     bool numbered;      /* "name:N" */
     const rt_queue *queue; /* NULL: the host's memory */
     bool (*open)(tile_device *d, arena *a, str *err);
@@ -84,7 +86,10 @@ typedef struct rt_driver {
     bool (*stats)(const rt_code *code, tile_kernel_stats *out); /* NULL: keeps none */
     int64_t (*stream_programs)(int64_t tiles, int64_t steps); /* of stream-K; NULL: a program a tile */
     /* code for kernel k of m, which has been through the target's passes; NULL: code.f is run as it is */
-    bool (*build)(tile_device *d, arena *a, const ir_module *m, const ir_func *k, rt_code *out, diags *ds);
+    bool (*build)(tile_device *d, arena *a, const ir_module *m, const ir_func *k, const cache_key *key, rt_code *out,
+                  diags *ds);
+    /* code that an earlier build kept under the key; NULL: keeps none of that kind */
+    bool (*recall)(tile_device *d, arena *a, const cache_key *key, rt_code *out);
     void (*drop)(tile_device *d, rt_code *c);
     /* false + *err (in a) on a fault that the host object didn't get */
     bool (*launch)(tile_device *d, arena *a, const rt_start *s, rt_host *h, str *err);
@@ -121,7 +126,7 @@ struct tile_device {
     const rt_driver *driver;
     int number; /* of "cuda:N" */
     char name[32]; /* "cuda:0" */
-    const tile_backend *backend; /* NULL: none */
+    const tile_backend *_Atomic backend; /* NULL: none, or (lazy) none yet */
     backend_target target;
     pthread_mutex_t lock;
     arena a; /* the target's name */
@@ -159,6 +164,7 @@ typedef struct rt_instance {
     uint32_t nkey;
     ir_module *m;
     ir_func *k, *host, *guards; /* host, guards: NULL = none */
+    cache_key text_key;         /* of the IR as lowered, the build and the machine */
     uint32_t nslots, nresults;  /* of the host function */
     int *param;                 /* by ir_param: index among tile_kernel.params, -1 = scratch */
     bool *written;              /* by ir_param */
@@ -229,6 +235,8 @@ bool rt_bind(rt_call *c);
 void rt_under_lock(rt_call *c, void (*f)(void *c));
 /* variant.c: facts of this launch; finds or compiles the variant */
 bool rt_pick(rt_call *c);
+/* what code made from m depends on, facts apart */
+cache_key rt_text_key(rt_call *c, const ir_module *m);
 /* pack.c: slots, the host function, grid and overlap checks */
 bool rt_pack(rt_call *c);
 /* the variant, and the grid for as many programs as the device holds of it at once */
@@ -247,6 +255,10 @@ void rt_free(tile_device *d, void *p);
 bool rt_fill(tile_device *d, tile_stream *s, void *p, uint8_t byte, int64_t bytes, tile_error *err);
 void rt_note_call(tile_graph *g, const rt_call *c); /* a launch that a replay will do */
 void rt_stream_fini(tile_stream *s);
+/* device.c: the device's code generator; NULL + a diagnostic */
+const tile_backend *rt_backend(tile_device *d, diags *ds);
+/* the @tune lines that count there: "cpu", "cuda" */
+const char *rt_family(const tile_device *d);
 /* host.c: what running kernels print and report */
 void rt_host_init(rt_host *h, tile_device *dev);
 void rt_host_fini(rt_host *h);

@@ -79,6 +79,36 @@ static bool same_facts(const spec_fact *x, const spec_fact *y, uint32_t n)
     return true;
 }
 
+cache_key rt_text_key(rt_call *c, const ir_module *m)
+{
+    strbuf b;
+    sb_init(&b, &c->a);
+    ir_print_module(m, &b);
+    str parts[] = {str_of(codegen_build_id), cpu_host_key(&c->a), sb_str(&b)};
+    return cache_key_of(parts, COUNTOF(parts));
+}
+
+/* under which its code is kept: what it is made from and all that it may assume */
+static cache_key variant_key(rt_call *c, const rt_variant *v)
+{
+    const rt_instance *in = c->inst;
+    strbuf b;
+    sb_init(&b, &c->a);
+    sb_putf(&b, "%d", c->k->m->dev->target.opt_level);
+    for (uint32_t i = 0; i < in->k->params.n; i++) {
+        const spec_fact *x = &v->facts[i];
+        sb_putf(&b, " %d %d %d %lld %lld", x->is_one, x->stride_one, x->same_as, (long long)x->div,
+                (long long)x->align);
+        for (int d = 0; d < IR_MAX_TENSOR_RANK; d++)
+            sb_putf(&b, ",%lld,%lld", (long long)x->size_div[d], (long long)x->stride_div[d]);
+    }
+    str parts[] = {{(const char *)&in->text_key, sizeof in->text_key},
+                   in->k->name,
+                   v->narrow ? S("narrow") : S("wide"),
+                   sb_str(&b)};
+    return cache_key_of(parts, COUNTOF(parts));
+}
+
 static bool build_variant(rt_call *c, rt_variant *v)
 {
     tile_module *m = c->k->m;
@@ -88,24 +118,25 @@ static bool build_variant(rt_call *c, rt_variant *v)
         v->code.f = in->k;
         return true;
     }
-    if (!d->backend) {
-        diag_report(&m->d, DIAG_ERROR, "device", (span){0}, "this build has no code generator for device '%s'",
-                    d->name);
+    bool laid = in->m->stage == LAID;
+    cache_key key = variant_key(c, v);
+    if (d->driver->recall && !laid && d->driver->recall(d, &v->a, &key, &v->code))
+        return true;
+    const tile_backend *be = rt_backend(d, &m->d);
+    if (!be)
         return false;
-    }
     pass_options opt = {.checked = true, .narrow = v->narrow, .facts = v->facts};
     double t0 = clock_now(), t1;
-    bool laid = in->m->stage == LAID;
     ir_module *im = laid ? in->m : ir_module_new(&v->a);
     for (uint32_t i = 0; i < in->m->funcs.n && !laid; i++)
         if (in->m->funcs.at[i]->kind == FUNC_FN || in->m->funcs.at[i] == in->k || in->m->funcs.at[i] == in->host)
             ir_module_add(im, ir_func_copy(in->m->funcs.at[i], im));
     im->stage = in->m->stage;
     im->target = in->m->target;
-    bool ok = compile_passes(im, &m->d, d->backend, &d->target, &opt);
+    bool ok = compile_passes(im, &m->d, be, &d->target, &opt);
     t1 = clock_now();
     m->times.passes += t1 - t0;
-    ok = ok && d->driver->build(d, &v->a, im, ir_module_find(im, in->k->name), &v->code, &m->d);
+    ok = ok && d->driver->build(d, &v->a, im, ir_module_find(im, in->k->name), laid ? NULL : &key, &v->code, &m->d);
     m->times.code += clock_now() - t1;
     return ok;
 }

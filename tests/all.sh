@@ -8,7 +8,8 @@ log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:detect_stack_use_after_return=0}
 TSAN_OPTIONS=${TSAN_OPTIONS:-halt_on_error=1}
-export B ASAN_OPTIONS TSAN_OPTIONS
+TILE_CACHE_DIR= # what is tested is compiled; the tests of the cache have folders of their own
+export B ASAN_OPTIONS TSAN_OPTIONS TILE_CACHE_DIR
 
 # part NAME COMMAND...: its counts are read from the last line 'N passed, N failed, N skipped', or from Check's
 # 'Checks: N, Failures: N, Errors: N'

@@ -6,6 +6,7 @@ install -d "$to/include" "$to/lib/pkgconfig" "$to/bin" "$to/share/tile/kernels/s
 install -m 644 runtime/tile.h "$to/include/tile.h"
 install -m 644 "$B/libtile.a" "$to/lib/libtile.a"
 install -m 755 "$B/libtile.so.$VERSION" "$to/lib/libtile.so.$VERSION"
+install -m 755 "$B/libtile_llvm.so" "$to/lib/libtile_llvm.so"
 ln -sf "libtile.so.$VERSION" "$to/lib/libtile.so.$SOVERSION"
 ln -sf "libtile.so.$SOVERSION" "$to/lib/libtile.so"
 install -m 755 "$B/tilec" "$to/bin/tilec"

@@ -32,6 +32,8 @@ int tilec_emit(tilec *t)
         return tilec_say(EXIT_USAGE, "unknown stage '%.*s', expected ast, tir, laid, llvm, asm or bin",
                          STR_ARG(t->opt[OPT_STAGE]));
     q.backend = backend_find(target, &q.target, t->a);
+    if (!q.backend && backend_missing())
+        return tilec_say(EXIT_DEVICE, "%s", backend_missing());
     if (!q.backend)
         return tilec_say(EXIT_USAGE, "unknown target '%.*s' (see tilec targets)", STR_ARG(target));
     if (q.stage == STAGE_BIN && str_eq(path, S("-")) && isatty(1))

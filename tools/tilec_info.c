@@ -11,8 +11,10 @@ int tilec_targets(tilec *t)
     if (t->words.n)
         return tilec_say(EXIT_USAGE, "targets takes no arguments");
     printf("targets (--target):\n");
-    for (int i = 0; tile_backends[i]; i++) {
-        const tile_backend *b = tile_backends[i];
+    if (backend_missing())
+        return tilec_say(EXIT_DEVICE, "%s", backend_missing());
+    for (uint32_t i = 0; backend_at(i); i++) {
+        const tile_backend *b = backend_at(i);
         printf("  %-20s %s\n", b->family, b->doc);
         for (uint32_t c = 0; c < b->nchips; c++)
             if (b->chip_notes && b->chip_notes[c])

@@ -39,7 +39,6 @@ typedef struct cg_target {
     const char *triple, *cpu, *features; /* NUL-terminated */
     int opt_level;
     const char *pipeline; /* LLVM's passes; NULL: target.c's own for the level */
-    bool jit; /* code model and relocations for code that runs where it is made */
     bool debug_lines;
 } cg_target;
 

@@ -46,7 +46,7 @@ bool cg_target_machine(cg *c)
                                                  LLVMCodeGenLevelAggressive};
     int level = c->target.opt_level < 0 ? 0 : c->target.opt_level > 3 ? 3 : c->target.opt_level;
     c->tm = LLVMCreateTargetMachine(target, c->target.triple, c->target.cpu, c->target.features, levels[level],
-                                    LLVMRelocPIC, c->target.jit ? LLVMCodeModelJITDefault : LLVMCodeModelDefault);
+                                    LLVMRelocPIC, LLVMCodeModelDefault);
     if (!c->tm)
         cg_error(&c->errors, "no target machine for chip '%s'", c->target.cpu);
     return c->tm != NULL;

@@ -84,7 +84,6 @@ static str kernel_text(arena *a, const char *op, int bits)
 typedef struct kernel {
     arena a;
     diags d;
-    cpu_jit *j;
     cpu_kernel k;
 } kernel;
 
@@ -98,20 +97,16 @@ static void need(bool ok, const char *what)
 
 static void kernel_open(kernel *k, const char *op, int bits)
 {
-    str err;
     arena_init(&k->a, 0);
     diags_init(&k->d, &k->a);
     const ir_module *m = ir_read(&k->a, &k->d, S("math.tir"), kernel_text(&k->a, op, bits));
     need(m, "the kernel's text is wrong");
-    k->j = cpu_jit_new(&err);
-    need(k->j, "no JIT");
-    need(cpu_jit_compile(k->j, &k->a, m, ir_module_find(m, S("k")), 2, &k->k, &k->d), "the kernel does not compile");
+    need(cpu_make(&k->a, m, ir_module_find(m, S("k")), 2, &k->k, &k->d), "the kernel does not compile");
 }
 
 static void kernel_close(kernel *k)
 {
-    cpu_jit_release(k->j, &k->k);
-    cpu_jit_free(k->j);
+    cpu_kernel_free(&k->k);
     arena_fini(&k->a);
 }
 

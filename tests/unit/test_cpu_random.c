@@ -43,12 +43,12 @@ static void ignore_fault(abi_host *h, const char *text, const char *file, int li
 }
 
 /* as gen_run, in compiled code */
-static const char *run_compiled(arena *a, cpu_jit *j, const ir_module *m, gen_memory_image *mem)
+static const char *run_compiled(arena *a, const ir_module *m, gen_memory_image *mem)
 {
     diags d;
     diags_init(&d, a);
     cpu_kernel k;
-    if (!cpu_jit_compile(j, a, m, ir_module_find(m, S("k")), 1, &k, &d))
+    if (!cpu_make(a, m, ir_module_find(m, S("k")), 1, &k, &d))
         return messages(a, &d);
     for (int i = 0; i < GEN_ELEMS; i++) {
         mem->ints[i] = i * 77 - 1000;
@@ -56,16 +56,16 @@ static const char *run_compiled(arena *a, cpu_jit *j, const ir_module *m, gen_me
     }
     abi_host host = {.print = ignore_print, .fault = ignore_fault};
     abi_thread t = {
-        .host = &host, .buffer = arena_alloc(a, (size_t)k.buffer_bytes + 64, 64), .buffer_bytes = k.buffer_bytes};
-    memset(t.buffer, 0xa5, (size_t)k.buffer_bytes);
+        .host = &host, .buffer = arena_alloc(a, (size_t)k.info.buffer_bytes + 64, 64), .buffer_bytes = k.info.buffer_bytes};
+    memset(t.buffer, 0xa5, (size_t)k.info.buffer_bytes);
     uint64_t args[] = {2, 1, 1, (uint64_t)(uintptr_t)mem->ints, (uint64_t)(uintptr_t)mem->floats, 5, 3, 0x40490fdb};
     k.entry(args, 0, 2, &t);
-    cpu_jit_release(j, &k);
+    cpu_kernel_free(&k);
     return NULL;
 }
 
 /* NULL, or what went wrong; *ran counts the kernels that the interpreter could run */
-static const char *check_seed(arena *a, cpu_jit *j, int seed, bool passes, int *ran)
+static const char *check_seed(arena *a, int seed, bool passes, int *ran)
 {
     uint8_t bytes[BYTES];
     str err = {0};
@@ -85,29 +85,20 @@ static const char *check_seed(arena *a, cpu_jit *j, int seed, bool passes, int *
                      : pass_run(m, &d, &opt, few, COUNTOF(few), NULL);
     if (!ok)
         return messages(a, &d);
-    const char *why = run_compiled(a, j, m, got);
+    const char *why = run_compiled(a, m, got);
     return why ? why : gen_differs(a, want, got);
 }
 
 static int sweep(int first, int count, bool passes, void (*failed)(int seed, const char *why))
 {
-    str err;
     int ran = 0;
-    for (int seed = first; seed < first + count;) {
-        cpu_jit *j = cpu_jit_new(&err);
-        if (!j) {
-            failed(seed, "no JIT");
-            return 0;
-        }
-        for (int stop = seed + 100; seed < stop && seed < first + count; seed++) {
-            arena a;
-            arena_init(&a, 0);
-            const char *why = check_seed(&a, j, seed, passes, &ran);
-            if (why)
-                failed(seed, why);
-            arena_fini(&a);
-        }
-        cpu_jit_free(j);
+    for (int seed = first; seed < first + count; seed++) {
+        arena a;
+        arena_init(&a, 0);
+        const char *why = check_seed(&a, seed, passes, &ran);
+        if (why)
+            failed(seed, why);
+        arena_fini(&a);
     }
     return ran;
 }

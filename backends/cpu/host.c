@@ -1,0 +1,49 @@
+/* host.c: what this machine's processor is, in a few words that go into cache keys: code made for it runs on another
+ * one only where all of them agree. No LLVM here, so a process that finds its kernels on disk loads none.
+ */
+#include "backends/backend.h"
+
+#if defined __x86_64__
+#include <cpuid.h>
+#include <string.h>
+
+/* family and model, features, vector state that the system keeps, caches (they decide between streaming stores and
+ * others); what differs from core to core is left out */
+static void describe(strbuf *b)
+{
+    static const struct {
+        unsigned leaf, sub, keep[4];
+    } asked[] = {
+        {0, 0, {0, ~0u, ~0u, ~0u}},   {1, 0, {~0u, 0, ~0u, ~0u}},        {7, 0, {~0u, ~0u, ~0u, ~0u}},
+        {7, 1, {~0u, ~0u, ~0u, ~0u}}, {0x80000001, 0, {0, 0, ~0u, ~0u}}, {4, 2, {0, ~0u, ~0u, 0}},
+        {4, 3, {0, ~0u, ~0u, 0}},     {0x8000001d, 2, {0, ~0u, ~0u, 0}}, {0x8000001d, 3, {0, ~0u, ~0u, 0}},
+    };
+    unsigned r[4], lo = 0, hi = 0;
+    for (size_t i = 0; i < COUNTOF(asked); i++) {
+        memset(r, 0, sizeof r);
+        if (!__get_cpuid_count(asked[i].leaf, asked[i].sub, &r[0], &r[1], &r[2], &r[3]))
+            continue;
+        for (int k = 0; k < 4; k++)
+            sb_putf(b, "%x ", r[k] & asked[i].keep[k]);
+    }
+    if (__get_cpuid(1, &r[0], &r[1], &r[2], &r[3]) && r[2] >> 27 & 1)
+        __asm__ volatile("xgetbv" : "=a"(lo), "=d"(hi) : "c"(0));
+    sb_putf(b, "%x %x", lo, hi);
+}
+#else
+#include <sys/utsname.h>
+
+static void describe(strbuf *b)
+{
+    struct utsname u;
+    sb_puts(b, uname(&u) == 0 ? u.machine : "unknown");
+}
+#endif
+
+str cpu_host_key(arena *a)
+{
+    strbuf b;
+    sb_init(&b, a);
+    describe(&b);
+    return sb_str(&b);
+}

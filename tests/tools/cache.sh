@@ -1,0 +1,137 @@
+#!/bin/sh
+# cache.sh TILEC: compiled code on disk: found again without LLVM, by many processes at once, and never trusted: killed
+# writers, folders that can't be written, a full disk, cut and altered files cost time, not the result.
+tilec=${1:?usage: cache.sh TILEC}
+case $tilec in /*) ;; *) tilec=$PWD/$tilec ;; esac
+dir=$(mktemp -d) || exit 1
+trap 'umount "$dir/full" 2>/dev/null; rm -rf "$dir"' EXIT
+cd "$dir" || exit 1
+passed=0 failed=0 skipped=0
+none=/nonexistent/libtile_llvm.so
+
+cat >add.tile <<'END'
+kernel add(x: *f32, out: *f32, n: int, BLOCK: const = 64) grid(cdiv(n, BLOCK)):
+    i = program_id(0) * BLOCK + arange(0, BLOCK)
+    store(out + i, load(x + i, i < n) * 2.0 + 1.0, i < n)
+END
+
+# add [NAME=VALUE...]: one launch in a process of its own, under these variables
+add() {
+    env "$@" "$tilec" run add.tile add x=arange:f32[100] out=zeros:f32[100] n=100 2>&1
+}
+
+# is WHAT COMMAND...: it gives the right answer
+is() {
+    what=$1
+    shift
+    got=$("$@")
+    if [ "$got" = "$want" ]; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        echo "FAILED: $what: $got"
+    fi
+}
+
+says() {
+    what=$1 text=$2
+    shift 2
+    got=$("$@" 2>&1)
+    case $got in
+    *"$text"*) passed=$((passed + 1)) ;;
+    *) failed=$((failed + 1)) && echo "FAILED: $what: expected '$text', found: $got" ;;
+    esac
+}
+
+want='out: f32[100]: 1 3 5 7 9 11 13 15 17 19 21 23 25 27 29 31 ...'
+is "no folder" add TILE_CACHE_DIR=
+is "first launch" add TILE_CACHE_DIR=c/d
+is "without a code generator" add TILE_CACHE_DIR=c/d TILE_LLVM=$none
+is "home" add -u TILE_CACHE_DIR XDG_CACHE_HOME=home
+is "home again" add -u TILE_CACHE_DIR XDG_CACHE_HOME=home TILE_LLVM=$none
+[ -d home/tile ] || { failed=$((failed + 1)) && echo "FAILED: nothing in XDG_CACHE_HOME"; }
+entry=$(ls c/d/* | head -n 1)
+cp "$entry" good
+if [ -e "${tilec%/*}/libtile_llvm.so" ]; then
+    says "nothing there" "the code generator can't be opened: $none" add TILE_CACHE_DIR=e TILE_LLVM=$none
+    says "no library of ours" "the code generator can't be opened" add TILE_CACHE_DIR=e TILE_LLVM=libm.so.6
+fi
+
+# altered at every 37th byte, cut at every 101st: compiled again, and the entry is whole afterwards
+size=$(wc -c <good)
+at=0
+while [ $at -lt "$size" ]; do
+    cp good "$entry"
+    byte=$(od -An -tu1 -j$at -N1 good | tr -d ' ')
+    printf "\\$(printf '%03o' $((byte ^ 64)))" | dd of="$entry" bs=1 seek=$at conv=notrunc 2>/dev/null
+    cmp -s good "$entry" && { failed=$((failed + 1)) && echo "FAILED: byte $at was not changed"; }
+    is "byte $at altered" add TILE_CACHE_DIR=c/d
+    cmp -s good "$entry" || { failed=$((failed + 1)) && echo "FAILED: byte $at is not repaired"; }
+    at=$((at + 137))
+done
+at=0
+while [ $at -lt "$size" ]; do
+    head -c $at good >"$entry"
+    is "cut at $at" add TILE_CACHE_DIR=c/d
+    at=$((at + 301))
+done
+is "repaired" add TILE_CACHE_DIR=c/d TILE_LLVM=$none
+# another entry's content under this name
+cp good other
+printf x | dd of=other bs=1 seek=9 conv=notrunc 2>/dev/null
+cp other "$entry"
+is "another key" add TILE_CACHE_DIR=c/d
+
+# ten processes, one empty folder
+for i in 1 2 3 4 5 6 7 8 9 10; do
+    add TILE_CACHE_DIR=ten >ten.$i &
+done
+wait
+for i in 1 2 3 4 5 6 7 8 9 10; do
+    is "process $i of ten" cat ten.$i
+done
+is "after ten" add TILE_CACHE_DIR=ten TILE_LLVM=$none
+
+# killed at any moment; what comes after finds a whole entry or none
+for pause in 0.002 0.006 0.010 0.014 0.016 0.018 0.020 0.022 0.024 0.03; do
+    rm -rf killed
+    "$tilec" --version >/dev/null
+    TILE_CACHE_DIR=killed "$tilec" run add.tile add x=arange:f32[100] out=zeros:f32[100] n=100 >/dev/null 2>&1 &
+    sleep $pause
+    kill -9 $! 2>/dev/null
+    wait $! 2>/dev/null
+    is "killed after $pause s" add TILE_CACHE_DIR=killed
+done
+
+# folders that can't be made or written
+echo file >plain
+is "a file in the way" add TILE_CACHE_DIR=plain/x
+is "a file as the folder" add TILE_CACHE_DIR=plain
+is "a folder of the kernel's" add TILE_CACHE_DIR=/proc/self
+if [ "$(id -u)" != 0 ]; then
+    mkdir ro && chmod 555 ro
+    is "read-only" add TILE_CACHE_DIR=ro
+elif mkdir full && mount -t tmpfs -o size=4k tmpfs full 2>/dev/null; then
+    head -c 4096 /dev/zero >full/fill 2>/dev/null
+    is "a full disk" add TILE_CACHE_DIR=full
+    [ "$(ls full)" = fill ] || { failed=$((failed + 1)) && echo "FAILED: left on a full disk: $(ls full)"; }
+    mount -o remount,ro full
+    is "read-only" add TILE_CACHE_DIR=full
+    umount full
+else
+    skipped=$((skipped + 2))
+    echo "skip: full disk, read-only folder: a tmpfs can't be mounted here"
+fi
+
+# another user's file is not run; neither is one that anyone may write
+cp good "$entry"
+chmod 666 "$entry"
+says "writable by all" "the code generator can't be opened" add TILE_CACHE_DIR=c/d TILE_LLVM=$none
+cp good "$entry" && chmod 644 "$entry"
+if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
+    is "root's file" add TILE_CACHE_DIR=c/d TILE_LLVM=$none
+    chown 12345 "$entry"
+    says "a stranger's file" "the code generator can't be opened" add TILE_CACHE_DIR=c/d TILE_LLVM=$none
+fi
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
