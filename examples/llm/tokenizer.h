@@ -31,10 +31,16 @@ typedef enum token_kind {
 
 enum { VOCAB_LSTRIP = 1, VOCAB_RSTRIP = 2 }; /* an added token takes the white space before, behind it */
 
+/* a space goes before each stretch of text between added tokens, or before that at the text's start only, or unless one
+ * is there */
+enum { VOCAB_SPACE = 1, VOCAB_SPACE_FIRST = 2, VOCAB_SPACE_UNLESS = 4 };
+
 /* What a model file says about its vocabulary (model_file.h gives one). Strings and arrays are the giver's. */
 typedef struct vocab {
     vocab_kind kind;
-    str pre;              /* BPE: name of the pre-tokenizer ("gpt-2", "smollm", "llama-bpe", "qwen2") */
+    str pre;            /* BPE: name of the pre-tokenizer ("gpt-2", "smollm", "llama-bpe", "qwen2"); or empty, and */
+    uint32_t npatterns; /* the regular expressions that cut text into words, each cutting what those before left */
+    const str *patterns;
     uint32_t n;           /* tokens */
     const str *text;      /* [n] */
     const float *scores;  /* [n] or NULL */
@@ -44,7 +50,7 @@ typedef struct vocab {
     const str (*merges)[2]; /* [nmerges] left and right, best first */
     int32_t bos, eos, unk;  /* -1 = none */
     bool add_bos, add_eos;
-    bool add_space;   /* SPM: a space goes before the text */
+    uint8_t space;    /* VOCAB_SPACE.. */
     bool whole_first; /* BPE: a word that is a token is that token, whatever the merges say */
     bool nfc;         /* text is brought to NFC first */
     uint32_t nends;
@@ -61,10 +67,11 @@ typedef struct token_list {
 enum {
     TOK_BOS = 1,     /* begin with BOS where the vocabulary asks for one (and end with EOS likewise) */
     TOK_SPECIAL = 2, /* control tokens written out in the text (<|im_start|>) count as such */
-    TOK_PART = 4     /* SPM: the text continues another: no space goes before it */
+    TOK_PART = 4     /* the text continues another: no space goes before it */
 };
 
 /* tokenizer.c */
+/* the vocabulary must outlive the tokenizer */
 tokenizer *tokenizer_new(const vocab *v, tile_error *err);
 void tokenizer_free(tokenizer *t);
 /* appends the ids of text to *out; false + *err (memory only) with *out as it was */
@@ -88,7 +95,8 @@ typedef struct token_stream {
     const tokenizer *t;
     bool show_control;
     bool begun;  /* SPM: the space before the first piece has been dropped */
-    size_t held; /* bytes at buf that wait */
+    size_t held; /* bytes that wait, in buf behind those given out last */
+    size_t given;
     char *buf;
 } token_stream;
 
