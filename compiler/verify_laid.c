@@ -210,15 +210,25 @@ static void check_shared_trans(verifier *v, ir_op o)
     view_lies_right(v, o, at);
 }
 
+/* a scalar goes to and comes from a shared tile of one element */
+static bool scalar_matches(const verifier *v, ir_type x, ir_type shared)
+{
+    const ir_type_info *s = info_of(v, shared);
+    for (int d = 0; d < s->rank; d++)
+        if (s->shape[d] != 1)
+            return false;
+    return x.id == s->elem.id;
+}
+
 static void check_shared_load(verifier *v, ir_op o)
 {
-    if (in_is_shared(v, o, 0))
+    if (in_is_shared(v, o, 0) && !scalar_matches(v, verify_out(v, o, 0), verify_in(v, o, 0)))
         tile_matches(v, o, "result", 0, verify_out(v, o, 0), verify_in(v, o, 0));
 }
 
 static void check_shared_store(verifier *v, ir_op o)
 {
-    if (in_is_shared(v, o, 0))
+    if (in_is_shared(v, o, 0) && !scalar_matches(v, verify_in(v, o, 1), verify_in(v, o, 0)))
         tile_matches(v, o, "operand", 1, verify_in(v, o, 1), verify_in(v, o, 0));
 }
 

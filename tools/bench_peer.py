@@ -4,6 +4,7 @@ Reads a request a line and answers each with one line:
     prepare SLOT cudnn attn B H S D CAUSAL   fa2 attn ...    "ok"
     prepare SLOT torch rmsnorm|softmax M N   inductor ...    "ok"
     prepare SLOT torch copy BYTES                            "ok"
+    prepare SLOT triton gemm M N K float16                  "ok"; with DISABLE_MMA_V3=1 by mma.sync
     time SLOT SECONDS                                        runs about so long: the microseconds of one launch
     drop                                                     forgets all slots: "ok"
 What fails is answered with "error WORDS". Data is random; norms go round buffers that exceed the cache, as graphs.
@@ -39,6 +40,56 @@ def norm(peer, work, m, n):
     return (lambda: [op(x) for x in xs]), sets, True
 
 
+TRITON_GEMM = '''
+import triton
+import triton.language as tl
+
+
+@triton.autotune(configs=[triton.Config({'BM': m, 'BN': n, 'BK': k, 'GROUP': 8}, num_stages=s, num_warps=w)
+                          for m, n, k, s, w in ((128, 256, 64, 3, 8), (128, 256, 64, 4, 8), (256, 128, 64, 3, 8),
+                                                (128, 128, 64, 4, 4), (128, 128, 64, 3, 8), (128, 256, 32, 4, 8))],
+                 key=['M', 'N', 'K'])
+@triton.jit
+def gemm(a, b, c, M, N, K, BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr, GROUP: tl.constexpr):
+    pid = tl.program_id(0)
+    tm, tn = tl.cdiv(M, BM), tl.cdiv(N, BN)
+    width = GROUP * tn
+    first = pid // width * GROUP
+    rows = min(tm - first, GROUP)
+    i, j = first + pid % width % rows, pid % width // rows
+    r, s, k = (i * BM + tl.arange(0, BM)) % M, (j * BN + tl.arange(0, BN)) % N, tl.arange(0, BK)
+    pa, pb = a + r[:, None] * K + k[None, :], b + s[None, :] * K + k[:, None]
+    acc = tl.zeros((BM, BN), dtype=tl.float32)
+    for x in range(0, tl.cdiv(K, BK)):
+        acc = tl.dot(tl.load(pa, mask=k[None, :] < K - x * BK, other=0.0),
+                     tl.load(pb, mask=k[:, None] < K - x * BK, other=0.0), acc)
+        pa += BK
+        pb += BK
+    rc, cc = i * BM + tl.arange(0, BM), j * BN + tl.arange(0, BN)
+    tl.store(c + rc[:, None] * N + cc[None, :], acc.to(c.dtype.element_ty), mask=(rc[:, None] < M) & (cc[None, :] < N))
+'''
+
+
+def triton_gemm(m, n, k, dtype):
+    import importlib.util
+    import tempfile
+    import triton
+    with tempfile.NamedTemporaryFile('w', suffix='.py', delete=False) as f:  # kernels are read from a file
+        f.write(TRITON_GEMM)
+    spec = importlib.util.spec_from_file_location('triton_gemm', f.name)
+    code = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(code)
+    t = getattr(torch, dtype)
+    sets = max(1, min(8, int(120e6 / ((m * k + n * k + m * n) * 2)) + 1))
+    data = [(torch.randn(m, k, device='cuda', dtype=t), torch.randn(n, k, device='cuda', dtype=t) * 0.02,
+             torch.empty(m, n, device='cuda', dtype=t)) for _ in range(sets)]
+
+    def run():
+        for a, b, c in data:
+            code.gemm[lambda x: (triton.cdiv(m, x['BM']) * triton.cdiv(n, x['BN']),)](a, b, c, m, n, k)
+    return run, sets, True
+
+
 def copy(n):
     a = torch.empty(n, device='cuda', dtype=torch.uint8).random_()
     b = torch.empty_like(a)
@@ -48,9 +99,11 @@ def copy(n):
 class Work:
     def __init__(self, words):
         peer, work, *numbers = words
-        numbers = [int(x) for x in numbers]
+        numbers = [int(x) if x.isdigit() else x for x in numbers]
         if work == 'attn':
             run, self.launches, graph = attn(peer, *numbers)
+        elif work == 'gemm':
+            run, self.launches, graph = triton_gemm(*numbers)
         elif work == 'copy':
             run, self.launches, graph = copy(*numbers)
         else:

@@ -22,7 +22,7 @@ static const char usage[] =
     "  --dtype=f16|bf16    kernels of that type alone\n"
     "  --kernels=DIR       the folder of the kernels\n"
     "  --only=WORD         laid-out kernels whose names contain WORD\n"
-    "  --peer=LIST         of cublas, copy, and what --peer-command offers: cudnn, torch, inductor; none\n"
+    "  --peer=LIST         of cublas, copy, and what --peer-command offers: cudnn, torch, inductor, triton; none\n"
     "  --peer-command=CMD  a process that times other libraries (tools/bench_peer.py)\n"
     "  --json              JSON lines alone (default); --table: a table after them\n"
     "  --check             check the kernels instead of timing them\n"

@@ -191,6 +191,8 @@ static bool gemm_shape(bench *b, const hands *list, blas *l, const bench_shape *
     ring r = {.b = b, .work = "gemm", .shape = *s, .told = *s, .dt = dt};
     our ours[MAX_OURS];
     blas_side p = {&r, l};
+    char request[128];
+    remote_work w;
     int n = 0;
     bool ok = true;
     double m = (double)s->d[0], c = (double)s->d[1], k = (double)s->d[2];
@@ -206,8 +208,13 @@ static bool gemm_shape(bench *b, const hands *list, blas *l, const bench_shape *
     }
     if (r.n && l)
         r.sides[r.n++] = (side){.peer = "cublas", .put = put_blas, .ctx = &p};
-    if (r.n)
+    snprintf(request, sizeof request, "triton gemm %lld %lld %lld %s", (long long)s->d[0], (long long)s->d[1],
+             (long long)s->d[2], data_name(dt));
+    if (r.n) {
+        enter_remote(&r, &w, 0, "triton", request);
         ok &= contest(&r);
+        remote_drop(b);
+    }
     for (int i = 0; i < n; i++)
         tile_module_close(ours[i].mod);
     close_sets(&r);

@@ -1,104 +1,18 @@
 /* atomic.c: atomics, and the rank-0 memory ops.
  *
- * Lanes go one by one, in order, so that duplicate addresses each count. Integers use the processor's own
- * read-modify-write; floats a compare-and-swap of their bits, as the language's min and max have rules that no
- * instruction has.
+ * Lanes go one by one, in order, so that duplicate addresses each count.
  */
 #include "backends/cpu/cpu.h"
 
-static LLVMAtomicOrdering order_of(const ir_func *f, ir_op o)
-{
-    switch ((enum ir_sem)ir_int(f, o, KEY_sem, SEM_ACQ_REL)) {
-    case SEM_ACQUIRE:
-        return LLVMAtomicOrderingAcquire;
-    case SEM_RELEASE:
-        return LLVMAtomicOrderingRelease;
-    case SEM_RELAXED:
-        return LLVMAtomicOrderingMonotonic;
-    case SEM_ACQ_REL:
-        break;
-    }
-    return LLVMAtomicOrderingAcquireRelease;
-}
-
-static LLVMAtomicOrdering failure_order(LLVMAtomicOrdering o)
-{
-    bool sees = o == LLVMAtomicOrderingAcquire || o == LLVMAtomicOrderingAcquireRelease;
-    return sees ? LLVMAtomicOrderingAcquire : LLVMAtomicOrderingMonotonic;
-}
-
-static bool native_rmw(int64_t rmw, dtype d, LLVMAtomicRMWBinOp *op)
-{
-    bool s = dt_is_signed(d);
-    if (!dt_is_int(d) && rmw != RMW_XCHG)
-        return false;
-    switch ((enum ir_rmw)rmw) {
-    case RMW_ADD:
-        *op = LLVMAtomicRMWBinOpAdd;
-        break;
-    case RMW_MAX:
-        *op = s ? LLVMAtomicRMWBinOpMax : LLVMAtomicRMWBinOpUMax;
-        break;
-    case RMW_MIN:
-        *op = s ? LLVMAtomicRMWBinOpMin : LLVMAtomicRMWBinOpUMin;
-        break;
-    case RMW_AND:
-        *op = LLVMAtomicRMWBinOpAnd;
-        break;
-    case RMW_OR:
-        *op = LLVMAtomicRMWBinOpOr;
-        break;
-    case RMW_XOR:
-        *op = LLVMAtomicRMWBinOpXor;
-        break;
-    case RMW_XCHG:
-        *op = LLVMAtomicRMWBinOpXchg;
-        break;
-    }
-    return true;
-}
-
-/* old, and *p becomes old op x, by compare-and-swap of the bits */
-static lval swap_loop(cg *c, lval p, lval x, dtype d, ir_code code, LLVMAtomicOrdering order)
-{
-    lty bits = LLVMIntTypeInContext(c->cx, (unsigned)dt_bits(d));
-    lblock from = cg_here(c), again = cg_block(c, "cas"), done = cg_block(c, "cas.done");
-    lval first = cg_load(c, bits, p, (unsigned)dt_bytes(d));
-    LLVMSetOrdering(first, LLVMAtomicOrderingMonotonic);
-    LLVMBuildBr(c->b, again);
-    cg_at(c, again);
-    lval seen = LLVMBuildPhi(c->b, bits, "");
-    lval old = cg_bits(c, seen, cg_num(c, d));
-    cg_elt_op e = {.code = code, .from = d, .to = d, .lanes = 1};
-    lval now = cg_bits(c, cg_elt(c, &e, (lval[]){old, x}), bits);
-    lval r = LLVMBuildAtomicCmpXchg(c->b, p, seen, now, order, failure_order(order), false);
-    lval got = LLVMBuildExtractValue(c->b, r, 0, "");
-    lblock here = cg_here(c);
-    LLVMBuildCondBr(c->b, LLVMBuildExtractValue(c->b, r, 1, ""), done, again);
-    LLVMAddIncoming(seen, (lval[]){first, got}, (lblock[]){from, here}, 2);
-    cg_at(c, done);
-    return old;
-}
-
 lval atomic_one(kern *k, ir_op o, lval p, const lval *x)
 {
-    cg *c = k->c;
     const ir_func *f = k->f;
-    dtype d = ir_type_dt(f->m, ir_vtype(f, ir_out(f, o, 0)));
-    LLVMAtomicOrdering order = order_of(f, o);
-    lty t = cg_num(c, d), bits = LLVMIntTypeInContext(c->cx, (unsigned)dt_bits(d));
-    if (ir_op_code(f, o) == IR_OP_atomic_cas) {
-        lval r = LLVMBuildAtomicCmpXchg(c->b, p, cg_bits(c, x[0], bits), cg_bits(c, x[1], bits), order,
-                                        failure_order(order), false);
-        return cg_bits(c, LLVMBuildExtractValue(c->b, r, 0, ""), t);
-    }
-    static const ir_code codes[] = {[RMW_ADD] = IR_OP_add, [RMW_MAX] = IR_OP_max, [RMW_MIN] = IR_OP_min,
-                                    [RMW_AND] = IR_OP_and, [RMW_OR] = IR_OP_or,   [RMW_XOR] = IR_OP_xor};
-    int64_t rmw = ir_int(f, o, KEY_rmw, RMW_ADD);
-    LLVMAtomicRMWBinOp op = LLVMAtomicRMWBinOpXchg;
-    if (!native_rmw(rmw, d, &op))
-        return swap_loop(c, p, x[0], d, codes[rmw], order);
-    return cg_bits(c, LLVMBuildAtomicRMW(c->b, op, p, cg_bits(c, x[0], bits), order, false), t);
+    cg_atomic a = {.dt = ir_type_dt(f->m, ir_vtype(f, ir_out(f, o, 0))),
+                   .cas = ir_op_code(f, o) == IR_OP_atomic_cas,
+                   .rmw = ir_int(f, o, KEY_rmw, RMW_ADD),
+                   .sem = ir_int(f, o, KEY_sem, SEM_ACQ_REL),
+                   .scope = ""};
+    return cg_atomic_one(k->c, &a, p, x);
 }
 
 /* ---- lanes ---- */

@@ -1,9 +1,10 @@
 /* async.c: what starts now and completes later: channels, tensor-map copies, and the waits for them.
  *
  * A channel's slot has two mbarriers. `full` counts one arrival, of the thread that announces the bytes and starts the
- * copies, and the bytes themselves; `empty` counts one arrival from each consumer: a warpgroup that read by its matrix
- * unit, or a warp where the slot is also read by ordinary loads. A producer at position pos waits for the phase before
- * its own, so that the first round through the ring passes at once.
+ * copies (or, where the slot is filled by stores, arrives behind them), and the bytes themselves; where threads copy
+ * for themselves (cp_async), one of each, which comes when its copies are done. `empty` counts one arrival from each
+ * consumer: a warpgroup that read by its matrix unit, or a warp where the slot is also read by ordinary loads. A
+ * producer at position pos waits for the phase before its own, so that the first round through the ring passes at once.
  */
 #include "backends/gpu/async.h"
 
@@ -43,6 +44,31 @@ static void plan_map(gk *k, ir_op o)
         gpu_fail(k, o, "more than %d different tensor maps", GPU_MAX_MAPS);
 }
 
+/* what the copies are whose tokens a put_exit takes */
+typedef enum fill { FILL_STORES, FILL_TENSOR, FILL_THREADS, FILL_MIXED } fill;
+
+static fill fill_of(const ir_func *f, ir_op exit)
+{
+    bool tensor = false, threads = false;
+    for (uint32_t i = 2; i < ir_nin(f, exit); i++) {
+        ir_op o = ir_def(f, ir_in(f, exit, i));
+        if (o.id && ir_op_code(f, o) == IR_OP_tma_load)
+            tensor = true;
+        else if (o.id && ir_op_code(f, o) == IR_OP_cp_async)
+            threads = true;
+        else
+            return FILL_MIXED;
+    }
+    return tensor && threads ? FILL_MIXED : tensor ? FILL_TENSOR : threads ? FILL_THREADS : FILL_STORES;
+}
+
+static void plan_producer(plan_walk *w, ir_op o)
+{
+    gk *k = w->k;
+    if (fill_of(k->f, o) == FILL_THREADS)
+        k->chan[ir_in(k->f, o, 0).id].copiers = (int)(w->warps * k->chip->lanes);
+}
+
 static void plan_consumer(plan_walk *w, ir_op o)
 {
     gk *k = w->k;
@@ -76,6 +102,8 @@ static void plan_region(plan_walk *w, ir_region r)
             k->shared_at[ir_out(f, o, 0).id] = gpu_shared(k, gpu_shared_bytes(k, ir_vtype(f, ir_out(f, o, 0))), 1024);
         else if (code == IR_OP_tma_load || code == IR_OP_tma_store)
             plan_map(k, o);
+        else if (code == IR_OP_put_exit)
+            plan_producer(w, o);
         else if (code == IR_OP_get_exit)
             plan_consumer(w, o);
         else if (code == IR_OP_shared_load)
@@ -121,7 +149,7 @@ void gpu_init_channels(gk *k)
         for (int s = 0; s < ch->stages; s++) {
             lval full = LLVMBuildAdd(c->b, k->shared, cg_i32(c, ch->bars + 8 * s), "");
             lval empty = LLVMBuildAdd(c->b, k->shared, cg_i32(c, ch->bars + 8 * (ch->stages + s)), "");
-            k->ops->mbar_init(c, full, 1);
+            k->ops->mbar_init(c, full, ch->copiers ? ch->copiers : 1);
             k->ops->mbar_init(c, empty, ch->consumers ? ch->consumers : 1);
         }
     }
@@ -203,7 +231,8 @@ static void announce(gk *k, void *ctx)
     const put *p = ctx;
     lval other = LLVMBuildXor(k->c->b, p->s.phase, cg_i32(k->c, 1), "");
     k->ops->mbar_wait(k->c, barrier_at(k, &p->s, true), other);
-    k->ops->mbar_expect(k->c, barrier_at(k, &p->s, false), (int)p->bytes, NULL);
+    if (p->bytes)
+        k->ops->mbar_expect(k->c, barrier_at(k, &p->s, false), (int)p->bytes, NULL);
 }
 
 static void op_put_enter(gk *k, ir_op o)
@@ -215,16 +244,44 @@ static void op_put_enter(gk *k, ir_op o)
         gpu_fail(k, o, "no put_exit of this slot follows in its region");
         return;
     }
-    for (uint32_t i = 2; i < ir_nin(f, end); i++) {
+    fill how = fill_of(f, end);
+    for (uint32_t i = 2; i < ir_nin(f, end) && how == FILL_TENSOR; i++) {
         ir_op load = ir_def(f, ir_in(f, end, i));
-        if (!load.id || ir_op_code(f, load) != IR_OP_tma_load) {
-            gpu_fail(k, end, "a channel is filled by tma_load here");
-            return;
-        }
         p.bytes += gpu_shared_bytes(k, ir_vtype(f, ir_in(f, load, ir_nin(f, load) - 1)));
     }
-    in_leader(k, announce, &p);
+    switch (how) {
+    case FILL_MIXED:
+        gpu_fail(k, end, "a channel is filled by tma_load, by cp_async or by stores, one of them");
+        return;
+    case FILL_THREADS:
+        k->ops->mbar_wait(k->c, barrier_at(k, &p.s, true), LLVMBuildXor(k->c->b, p.s.phase, cg_i32(k->c, 1), ""));
+        break;
+    case FILL_TENSOR:
+        in_leader(k, announce, &p);
+        break;
+    case FILL_STORES:
+        in_leader(k, announce, &p);
+        if (k->leader) /* all of the group store into it */
+            gpu_barrier(k);
+        break;
+    }
     give_tiles(k, o, &p.s);
+}
+
+/* tensor copies make their slot full themselves */
+static void op_put_exit(gk *k, ir_op o)
+{
+    fill how = fill_of(k->f, o);
+    if (how == FILL_TENSOR)
+        return;
+    slot_at s = slot_of(k, o);
+    if (how == FILL_THREADS) {
+        k->ops->cp_arrive(k->c, barrier_at(k, &s, false));
+        return;
+    }
+    if (k->leader)
+        gpu_barrier(k);
+    k->ops->mbar_arrive(k->c, barrier_at(k, &s, false), k->leader);
 }
 
 static void op_get_enter(gk *k, ir_op o)
@@ -538,7 +595,9 @@ bool gpu_async_op(gk *k, ir_op o)
     switch (code) {
     case IR_OP_chan:
     case IR_OP_done:
-    case IR_OP_put_exit: /* the bytes complete it */
+        return true;
+    case IR_OP_put_exit:
+        op_put_exit(k, o);
         return true;
     case IR_OP_shared_alloc:
         gpu_set(k, ir_out(f, o, 0), 1)[0] =

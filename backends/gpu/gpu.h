@@ -8,6 +8,7 @@
  *   index.c    coordinates and shared-memory offsets from layouts
  *   tile.c     ops on registers: elementwise, shapes, constants
  *   memory.c   global and shared loads and stores, copies
+ *   atomic.c   atomics on global memory
  *   reduce.c   reductions and conversions: registers, lanes, warps, blocks
  *   async.c    channels, tensor maps, matrix units, awaits
  *
@@ -83,6 +84,7 @@ typedef struct gpu_ops {
     void (*bulk_commit)(cg *c, lval pred);
     void (*bulk_wait)(cg *c, int pending, bool source, lval pred);
     void (*cp_async)(cg *c, lval sh, lval from, int bytes, lval pred); /* pred false: zeros */
+    void (*cp_arrive)(cg *c, lval sh); /* at an mbarrier, once this thread's copies so far are done */
     void (*cp_commit)(cg *c);
     void (*cp_wait)(cg *c, int pending);
     /* matrix units */
@@ -124,6 +126,7 @@ typedef struct gpu_chan {
     int64_t at, slot_bytes, bars; /* bytes from the start of shared memory */
     int64_t part[IR_MAX_CHAN_PARTS];
     int stages, consumers;
+    int copiers;  /* threads that copy into its slots themselves; 0 = none do */
     bool by_warp; /* read by ordinary loads too: every warp arrives */
 } gpu_chan;
 
@@ -218,6 +221,7 @@ void gpu_unpack(gk *k, lval word, lty t, int bits, lval *r);
 void gpu_shared_access(gk *k, const lay *l, const lay_shared *s, dtype dt, lval base, lval *r, bool store);
 lval gpu_reg(gk *k, ir_val v, uint32_t reg); /* register of a tile, loaded now if its load was put off */
 bool gpu_memory_op(gk *k, ir_op o);
+bool gpu_atomic_op(gk *k, ir_op o);
 bool gpu_reduce_op(gk *k, ir_op o);
 bool gpu_async_op(gk *k, ir_op o);
 bool gpu_control_op(gk *k, ir_op o);

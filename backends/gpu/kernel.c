@@ -76,7 +76,8 @@ void gpu_barrier(gk *k)
 void gpu_op(gk *k, ir_op o)
 {
     cg_debug_loc(k->c, k->m, ir_o(k->f, o)->loc);
-    if (gpu_tile_op(k, o) || gpu_memory_op(k, o) || gpu_reduce_op(k, o) || gpu_async_op(k, o) || gpu_control_op(k, o))
+    if (gpu_tile_op(k, o) || gpu_memory_op(k, o) || gpu_atomic_op(k, o) || gpu_reduce_op(k, o) || gpu_async_op(k, o) ||
+        gpu_control_op(k, o))
         return;
     gpu_fail(k, o, "no code for this op on a GPU");
 }

@@ -5,7 +5,7 @@
  * and aligned there, and the mask is one value over them. A scalar or replicated access is made by every thread on
  * loads, by one on stores.
  */
-#include "backends/gpu/gpu.h"
+#include "backends/gpu/async.h"
 
 enum { MOST_BYTES = 16 };
 
@@ -262,11 +262,11 @@ static lval matrix_row(gk *k, const lay *l, const lay_shared *s, uint32_t r, int
     off = gpu_linear(k, k->warp, l->nbits[LAY_WARP], warp, off, &mask);
     gpu_reg_coord(l, r, coord);
     uint32_t at = (uint32_t)(lay_shared_offset(s, coord) * 2);
+    /* what can't meet the lanes' bits is added last, as the instruction's own offset */
     if (mask & at)
-        off = LLVMBuildXor(c->b, off, cg_i32(c, at), "");
-    else if (at)
-        off = LLVMBuildAdd(c->b, off, cg_i32(c, at), "");
-    return LLVMBuildAdd(c->b, base, off, "");
+        off = LLVMBuildXor(c->b, off, cg_i32(c, mask & at), "");
+    off = LLVMBuildAdd(c->b, base, off, "");
+    return at & ~mask ? LLVMBuildAdd(c->b, off, cg_i32(c, at & ~mask), "") : off;
 }
 
 /* whether a tile of 16-bit elements in layout l moves to and from s by matrices; `row` gets the dimension of their rows
@@ -314,10 +314,16 @@ static bool matrix_access(gk *k, const lay *l, const lay_shared *s, int bytes, l
 /* ---- loads put off until they are wanted ----
  * A fragment used only by `dot`s and `slice`s, with nothing between it and them that could change the memory, is loaded
  * where they want it, eight registers at a time: a step of K at once instead of the whole operand. So IR that slices a
- * fragment says when its parts are read. */
-static bool leaves_memory(const ir_func *f, ir_op o)
+ * fragment says when its parts are read. A slot that was got and not left yet (`held`) is none that is put into. */
+static bool leaves_memory(const ir_func *f, ir_op o, bool held)
 {
     ir_code code = ir_op_code(f, o);
+    if (code == IR_OP_put_enter || code == IR_OP_put_exit)
+        return held;
+    if (code == IR_OP_cp_async || code == IR_OP_tma_load) {
+        ir_op slot = gpu_slot_of(f, ir_in(f, o, code == IR_OP_cp_async ? 1 : ir_nin(f, o) - 1));
+        return held && slot.id && ir_op_code(f, slot) == IR_OP_put_enter;
+    }
     return (ir_info(f, o)->flags & PURE) || code == IR_OP_shared_load || code == IR_OP_load;
 }
 
@@ -326,10 +332,12 @@ static bool only_products(gk *k, ir_op o)
     const ir_func *f = k->f;
     ir_val v = ir_out(f, o, 0);
     uint32_t left = 0;
+    ir_op slot = gpu_slot_of(f, ir_in(f, o, 0));
+    bool held = slot.id && ir_op_code(f, slot) == IR_OP_get_enter;
     for (uint32_t i = 1; i < f->ops.n; i++)
         for (uint32_t j = 0; f->ops.at[i].parent.id && j < f->ops.at[i].nin; j++)
             left += ir_in(f, (ir_op){i}, j).id == v.id;
-    for (ir_op x = ir_next(f, o); x.id && left && leaves_memory(f, x); x = ir_next(f, x))
+    for (ir_op x = ir_next(f, o); x.id && left && leaves_memory(f, x, held); x = ir_next(f, x))
         for (uint32_t j = 0; j < ir_nin(f, x); j++)
             if (ir_in(f, x, j).id == v.id) {
                 if (ir_op_code(f, x) != IR_OP_dot && ir_op_code(f, x) != IR_OP_slice)
@@ -396,10 +404,43 @@ void gpu_shared_access(gk *k, const lay *l, const lay_shared *s, dtype dt, lval 
     }
 }
 
+/* a scalar in a shared tile of one element: the leader writes it, all read it */
+static void op_shared_scalar(gk *k, ir_op o, bool store)
+{
+    cg *c = k->c;
+    const ir_func *f = k->f;
+    lval p = shared_ptr(k, gpu_get(k, ir_in(f, o, 0)), NULL);
+    ir_val x = store ? ir_in(f, o, 1) : ir_out(f, o, 0);
+    dtype dt = ir_type_dt(k->m, ir_vtype(f, x));
+    unsigned bytes = (unsigned)mem_bytes(dt);
+    lblock yes = NULL, next = NULL;
+    if (!store) {
+        lval w = cg_load(c, cg_mem(c, dt), p, bytes);
+        gpu_set(k, x, 1)[0] = dt == DT_BOOL ? LLVMBuildTrunc(c->b, w, c->i1, "") : w;
+        return;
+    }
+    if (k->leader) {
+        yes = cg_block(c, "put");
+        next = cg_block(c, "next");
+        LLVMBuildCondBr(c->b, k->leader, yes, next);
+        cg_at(c, yes);
+    }
+    lval w = gpu_get(k, x);
+    cg_store(c, dt == DT_BOOL ? LLVMBuildZExt(c->b, w, c->i8, "") : w, p, bytes);
+    if (k->leader) {
+        LLVMBuildBr(c->b, next);
+        cg_at(c, next);
+    }
+}
+
 static void op_shared(gk *k, ir_op o, bool store)
 {
     const ir_func *f = k->f;
     ir_val s = ir_in(f, o, 0), t = store ? ir_in(f, o, 1) : ir_out(f, o, 0);
+    if (!gpu_lay(k, ir_vtype(f, t))) {
+        op_shared_scalar(k, o, store);
+        return;
+    }
     if (!store && put_off(k, o))
         return;
     if (!store)

@@ -116,6 +116,17 @@ lval cg_cast(cg *c, lval x, dtype from, dtype to, bool rtz, int lanes);
 lval cg_to_f32(cg *c, lval x, dtype from, int lanes); /* f16, bf16, f32: exact */
 lval cg_from_f32(cg *c, lval x, dtype to, int lanes); /* f16, bf16, f32: rounded once */
 
+/* atomic.c: an atomic on the element at p; v: what it takes (two of a compare-and-swap); gives the old element */
+typedef struct cg_atomic {
+    dtype dt;
+    bool cas;
+    bool swap;         /* by compare-and-swap, whatever there is */
+    bool fadd;         /* the target adds f16, f32 and f64 itself */
+    int64_t rmw, sem;  /* enums.def */
+    const char *scope; /* LLVM's name of the synchronisation scope; "" is the whole system */
+} cg_atomic;
+lval cg_atomic_one(cg *c, const cg_atomic *x, lval p, const lval *v);
+
 /* math.c, math_trig.c: mathematics on f32 (vectors or scalars); f64 calls the C library a lane */
 lval cg_math(cg *c, ir_code code, lval x);
 lval cg_math_poly(cg *c, lval x, const double *coef, int n); /* Horner, highest first, by fma */

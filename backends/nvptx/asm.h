@@ -20,6 +20,6 @@ void nvptx_mma(cg *c, gpu_mma *m);
 void nvptx_ldmatrix(cg *c, lval sh, bool trans, lval out[4]);
 void nvptx_stmatrix(cg *c, lval sh, bool trans, const lval in[4]);
 
-extern const gpu_ops nvptx_ops;
+void nvptx_ops(const gpu_chip *chip, gpu_ops *out);
 
 #endif

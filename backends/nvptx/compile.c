@@ -80,7 +80,9 @@ static bool build(void *ctx)
     job *j = ctx;
     if (!cg_open(&j->c, "tile"))
         return false;
-    if (!gpu_kernel(&j->c, j->a, &nvptx_ops, j->chip, j->m, j->f, j->code, j->d)) {
+    gpu_ops ops;
+    nvptx_ops(j->chip, &ops);
+    if (!gpu_kernel(&j->c, j->a, &ops, j->chip, j->m, j->f, j->code, j->d)) {
         if (!j->d->errors)
             cg_error(&j->c.errors, "no code");
         return false;

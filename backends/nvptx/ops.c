@@ -115,6 +115,14 @@ static void mbar_wait(cg *c, lval sh, lval parity)
         "r,r,~{memory}", sh, parity);
 }
 
+/* chips before Hopper only ask */
+static void mbar_poll(cg *c, lval sh, lval parity)
+{
+    PTX(c, c->t_void, true,
+        "{\n.reg .pred p;\nWAIT:\nmbarrier.test_wait.parity.shared::cta.b64 p, [$0], $1;\n@!p bra WAIT;\n}",
+        "r,r,~{memory}", sh, parity);
+}
+
 static void mbar_expect(cg *c, lval sh, int bytes, lval pred)
 {
     PTX(c, c->t_void, false, "@$2 mbarrier.arrive.expect_tx.shared::cta.b64 _, [$0], $1;", "r,r,b,~{memory}", sh,
@@ -200,6 +208,11 @@ static void cp_async(cg *c, lval sh, lval from, int bytes, lval pred)
     lval n = pred ? cg_sel(c, pred, cg_i32(c, bytes), cg_i32(c, 0)) : cg_i32(c, bytes);
     snprintf(text, sizeof text, "cp.async.%s.shared.global [$0], [$1], %d, $2;", bytes == 16 ? "cg" : "ca", bytes);
     PTX(c, c->t_void, false, text, "r,l,r,~{memory}", sh, LLVMBuildPtrToInt(c->b, from, c->i64, ""), n);
+}
+
+static void cp_arrive(cg *c, lval sh)
+{
+    PTX(c, c->t_void, false, "cp.async.mbarrier.arrive.noinc.shared::cta.b64 [$0];", "r,~{memory}", sh);
 }
 
 static void cp_commit(cg *c)
@@ -359,7 +372,7 @@ static void store_remote(cg *c, lval sh, lval rank, lval word)
         "r,r,r,~{memory}", sh, rank, word);
 }
 
-const gpu_ops nvptx_ops = {
+static const gpu_ops ops = {
     .sreg = sreg,
     .uniform = uniform,
     .shuffle_xor = shuffle_xor,
@@ -378,6 +391,7 @@ const gpu_ops nvptx_ops = {
     .bulk_commit = bulk_commit,
     .bulk_wait = bulk_wait,
     .cp_async = cp_async,
+    .cp_arrive = cp_arrive,
     .cp_commit = cp_commit,
     .cp_wait = cp_wait,
     .wgmma_fence = wgmma_fence,
@@ -394,3 +408,10 @@ const gpu_ops nvptx_ops = {
     .cluster_barrier = cluster_barrier,
     .store_remote = store_remote,
 };
+
+void nvptx_ops(const gpu_chip *chip, gpu_ops *out)
+{
+    *out = ops;
+    if (!chip->has_tma)
+        out->mbar_wait = mbar_poll;
+}

@@ -120,6 +120,120 @@ START_TEST(turns)
 }
 END_TEST
 
+/* how many lines of the text hold `what` in front of the first `mark` */
+static uint32_t before(const char *text, const char *mark, const char *what)
+{
+    const char *end = strstr(text, mark);
+    uint32_t n = 0;
+    for (const char *p = text; end && (p = strstr(p, what)) && p < end; p += strlen(what))
+        n++;
+    return n;
+}
+
+#define TICKET(WARPS, ATTRS, USE)                                                                                      \
+    "kernel @f(%x: *i32 {written}, %y: *i32 {written}) num_warps=" WARPS " {\n  %1 = const 1 : i32\n"                  \
+    "  %o = atomic_rmw %x, %1 {rmw = add" ATTRS "} : i32\n" USE "  return\n}\n"
+#define KEEP "  store %y, %o\n"
+
+/* one thread acts for a scalar; the others get what it got, and all meet before and after an atomic that orders */
+START_TEST(scalar_atomics)
+{
+    kit k;
+    compile_for(&k, "sm_90a", TICKET("4", ", sem = relaxed", ""));
+    ck_assert_msg(k.ok, "%s", k.text);
+    ck_assert_msg(!strstr(k.text, "bar.sync"), "a relaxed atomic waits:\n%s", k.text);
+    ck_assert_uint_eq(count(k.text, "red.global") + count(k.text, "atom."), 1);
+    arena_fini(&k.a);
+    compile_for(&k, "sm_90a", TICKET("1", ", sem = relaxed", KEEP));
+    ck_assert_msg(k.ok && count(k.text, "shfl.sync.idx") >= 1, "%s", k.text);
+    arena_fini(&k.a);
+    compile_for(&k, "sm_90a", TICKET("4", "", KEEP));
+    ck_assert_msg(k.ok, "%s", k.text);
+    ck_assert_uint_eq(before(k.text, "atom.", "bar.sync"), 1);
+    ck_assert_msg(before(k.text, "atom.", "fence.acq_rel.gpu") == 1 && count(k.text, "fence.acq_rel.gpu") == 2,
+                  "nothing is ordered:\n%s", k.text);
+    ck_assert_uint_ge(count(k.text, "bar.sync"), 2);
+    arena_fini(&k.a);
+}
+END_TEST
+
+#define ADD(LAYOUT, T, USE)                                                                                            \
+    "#1 = layout [64] " LAYOUT "\nkernel @f(%x: *" T " {written}, %y: *" T " {written}) num_warps=1 {\n"               \
+    "  %i = arange {start = 0} : tile<64xi32, #1>\n"                                                                   \
+    "  %xs = splat %x : tile<64x*" T ", #1>\n  %xp = ptr_add %xs, %i : tile<64x*" T ", #1>\n"                          \
+    "  %v = cast %i : tile<64x" T ", #1>\n"                                                                            \
+    "  %o = atomic_rmw %xp, %v {rmw = add, sem = relaxed} : tile<64x" T ", #1>\n" USE "  return\n}\n"
+#define KEEP_TILE(T)                                                                                                   \
+    "  %ys = splat %y : tile<64x*" T ", #1>\n  %yp = ptr_add %ys, %i : tile<64x*" T ", #1>\n  store %yp, %o\n"
+#define TWICE "{reg: [1], [0] lane: [2], [4], [8], [16], [32]}"
+#define HALF "{reg: [1], [2] lane: [4], [8], [16], [32], [0]}"
+
+/* an element once, however many registers and threads hold it */
+START_TEST(tile_atomics)
+{
+    static const struct {
+        const char *body;
+        uint32_t n;
+    } cases[] = {
+        {ADD("{reg: [1] lane: [2], [4], [8], [16], [32]}", "i32", ""), 2},
+        {ADD(TWICE, "f32", ""), 2},
+        {ADD(TWICE, "f32", KEEP_TILE("f32")), 2},
+        {ADD(HALF, "i32", KEEP_TILE("i32")), 4},
+    };
+    for (size_t i = 0; i < COUNTOF(cases); i++) {
+        kit k;
+        compile_for(&k, "sm_90a", cases[i].body);
+        ck_assert_msg(k.ok, "%s", k.text);
+        uint32_t n = count(k.text, "red.global") + count(k.text, "atom.");
+        ck_assert_msg(n == cases[i].n, "case %zu: %u atomics, not %u, in:\n%s", i, n, cases[i].n, k.text);
+        arena_fini(&k.a);
+    }
+}
+END_TEST
+
+#define ONE "#1 = shared [1] {}\n"
+/* a scalar through a channel: the producer's one thread stores it and arrives, each warp of the consumer reads it */
+START_TEST(scalars_in_channels)
+{
+    static const char body[] =
+        ONE "kernel @f(%y: *i32 {written}) {\n  %c = chan : chan<2, {shared<1xi32, #1>}>\n  %0 = const 0 : i32\n"
+            "  partitions {names = \"put,get\", warps = [1, 4], copies = [1, 1], regs = [0, 0]} {\n    (%a: i32)\n"
+            "    %s = put_enter %c, %0 : shared<1xi32, #1>\n    shared_store %s, %a\n    put_exit %c, %0\n    yield\n"
+            "  } {\n    (%b: i32)\n    %r = get_enter %c, %0 : shared<1xi32, #1>\n    %v = shared_load %r : i32\n"
+            "    get_exit %c, %0\n    store %y, %v\n    yield\n  }\n  return\n}\n";
+    kit k;
+    compile_for(&k, "sm_90a", body);
+    ck_assert_msg(k.ok, "%s", k.text);
+    const char *put = strstr(k.text, "st.shared"), *told = put ? strstr(put, "mbarrier.arrive") : NULL;
+    ck_assert_msg(put && told, "the store isn't told of:\n%s", k.text);
+    ck_assert_msg(strstr(k.text, "ld.shared"), "%s", k.text);
+    arena_fini(&k.a);
+}
+END_TEST
+
+#define COPIES                                                                                                         \
+    "#1 = shared [32] {offset: [1], [2], [4], [8], [16]}\n#2 = layout [32] {lane: [1], [2], [4], [8], [16]}\n"         \
+    "kernel @f(%x: *i32 {align = 16}, %y: *i32 {written}) num_warps=1 {\n"                                             \
+    "  %c = chan : chan<2, {shared<32xi32, #1>}>\n  %0 = const 0 : i32\n"                                              \
+    "  %i = arange {start = 0} : tile<32xi32, #2>\n  %xs = splat %x : tile<32x*i32, #2>\n"                             \
+    "  %xp = ptr_add %xs, %i : tile<32x*i32, #2>\n  %s = put_enter %c, %0 : shared<32xi32, #1>\n"                      \
+    "  %t = cp_async %xp, %s : token\n  put_exit %c, %0, %t\n  %r = get_enter %c, %0 : shared<32xi32, #1>\n"           \
+    "  %v = shared_load %r : tile<32xi32, #2>\n  get_exit %c, %0\n  %ys = splat %y : tile<32x*i32, #2>\n"              \
+    "  %yp = ptr_add %ys, %i : tile<32x*i32, #2>\n  store %yp, %v\n  return\n}\n"
+
+/* each thread's copies arrive for it; chips without tensor maps have only the barrier that is asked */
+START_TEST(copies_in_channels)
+{
+    expect("sm_90a", COPIES, true, "cp.async.mbarrier.arrive.noinc");
+    expect("sm_90a", COPIES, true, "mbarrier.try_wait");
+    expect("sm_80", COPIES, true, "mbarrier.test_wait");
+    kit k;
+    compile_for(&k, "sm_80", COPIES);
+    ck_assert_msg(!strstr(k.text, "try_wait"), "%s", k.text);
+    arena_fini(&k.a);
+}
+END_TEST
+
 #define BOX "#1 = shared [8, 64] {offset: [0, 1], [0, 2], [0, 4], [0, 8], [0, 16], [0, 32], [1, 8], [2, 16], [4, 32]}\n"
 #define FILL(ATTRS)                                                                                                    \
     BOX "kernel @f(%x: tensor<?x?xf16>) {\n  %c = chan : chan<1, {shared<8x64xf16, #1>}>\n  %0 = const 0 : i32\n"      \
@@ -163,6 +277,10 @@ int main(void)
     tcase_add_test(c, accesses);
     tcase_add_test(c, owners);
     tcase_add_test(c, turns);
+    tcase_add_test(c, scalar_atomics);
+    tcase_add_test(c, tile_atomics);
+    tcase_add_test(c, scalars_in_channels);
+    tcase_add_test(c, copies_in_channels);
     tcase_add_test(c, features);
     suite_add_tcase(s, c);
     SRunner *r = srunner_create(s);
