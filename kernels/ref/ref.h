@@ -1,5 +1,5 @@
 /* ref.h: what the kernels of this library compute, in plain loops over doubles; kernels/NAME.tile has its references in
- * ref/NAME.c.
+ * ref/NAME.c; all products share matmul.c, quantised ones gguf.c too.
  *
  * Arrays are row-major and hold values already rounded to the element type that the kernel reads; results are not
  * rounded. A reference that sums also says how large its terms are where the caller asks (`mag`, or NULL): the sum of
@@ -54,5 +54,42 @@ double ref_kept(const double *logits, int64_t n, double temperature, int64_t top
                 double *kept);
 /* the token at which the running sum passes u times the whole; *margin: how far, of the whole, the nearest edge is */
 int64_t ref_invert(const double *kept, int64_t n, double u, double *margin);
+
+/* gguf.c: the quantised formats of GGUF; `type` is the number that a file gives it */
+typedef struct ref_gguf_format {
+    const char *name;
+    int type, qk, bytes; /* values and bytes of a block */
+} ref_gguf_format;
+int ref_gguf_count(void);
+const ref_gguf_format *ref_gguf_at(int i);
+const ref_gguf_format *ref_gguf_find(const char *name); /* NULL: none of that name */
+void ref_gguf_values(const ref_gguf_format *f, const uint8_t *blocks, int64_t nblocks, double *out);
+/* blocks of qk values as 8-bit integers, their scales, and scale * sum of the integers */
+void ref_quantise_i8(const double *x, int64_t n, int64_t qk, double *q, double *s, double *sums);
+
+/* matmul.c: c[m, n] = a[m, k] @ b[k, n], or @ b[n, k]^T where bt */
+void ref_matmul(const double *a, const double *b, bool bt, int64_t m, int64_t n, int64_t k, double *c, double *mag);
+
+/* reduce.c: op as reduce.tile names it, of n elements `stride` apart */
+double ref_reduce(const char *op, const double *x, int64_t n, int64_t stride, double *mag);
+
+/* scan.c: y[j] = a[j] y[j - 1] + b[j]; a NULL: ones */
+void ref_linear_scan(const double *a, const double *b, int64_t n, bool exclusive, double *y);
+
+/* sort.c: the order of n values, stable, NaN greatest (first where descending) */
+void ref_argsort(const double *x, int64_t n, bool descending, int64_t *at);
+
+/* dropout.c: what element i of value x becomes */
+double ref_dropout(double x, uint64_t i, double p, uint64_t seed);
+
+/* conv2d.c: sizes as in conv2d.tile */
+typedef struct ref_conv {
+    int64_t n, h, w, c, o, r, s, p, q;
+    int64_t stride_h, stride_w, pad_h, pad_w, dilate_h, dilate_w;
+} ref_conv;
+void ref_conv2d(const ref_conv *s, const double *x, const double *w, const double *bias, double *y, double *mag);
+
+/* cross_entropy.c: log of the sum of exponentials of a row */
+double ref_lse(const double *x, int64_t n);
 
 #endif

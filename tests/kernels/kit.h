@@ -113,5 +113,8 @@ void kt_softmax(void);
 void kt_rope(void);
 void kt_attention(void);
 void kt_tokens(void);
+void kt_matmul(void);
+void kt_lines(void);
+void kt_quant(void);
 
 #endif

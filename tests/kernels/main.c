@@ -56,8 +56,15 @@ int main(int argc, char **argv)
         const char *name;
         void (*fn)(void);
     } families[] = {
-        {"elementwise", kt_elementwise}, {"norm", kt_norm},     {"softmax", kt_softmax}, {"rope", kt_rope},
-        {"attention", kt_attention},     {"tokens", kt_tokens},
+        {"elementwise", kt_elementwise},
+        {"norm", kt_norm},
+        {"softmax", kt_softmax},
+        {"rope", kt_rope},
+        {"attention", kt_attention},
+        {"tokens", kt_tokens},
+        {"matmul", kt_matmul},
+        {"lines", kt_lines},
+        {"quant", kt_quant},
     };
     const char *family = NULL;
     if (!parse(argc, argv, &family)) {

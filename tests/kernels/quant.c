@@ -1,0 +1,200 @@
+/* quant.c: gguf.tile, dequantise.tile and quantise.tile.
+ *
+ * The reference of GGUF's formats is itself held to sums that another implementation gave: those of the `gguf` Python
+ * package, version 0.19.0 (gguf.quants.dequantize), over the two blocks that `sample_blocks` makes.
+ */
+#include "kernels/ref/ref.h"
+#include "tests/kernels/kit.h"
+
+#define EACH(i, table) for (size_t i = 0; i < COUNTOF(table); i++)
+
+static const dtype types[] = {DT_F32, DT_F16, DT_BF16};
+
+/* where the f16 of a block are; -1: none */
+static const struct sample {
+    const char *name;
+    int d, m;
+    double sum, weighted; /* of the values, and of the values times 1, 2, 3, .. */
+} samples[] = {
+    {"q4_0", 0, -1, 1.0, 79.5},
+    {"q4_1", 0, 2, 99.0, 1408.5},
+    {"q5_0", 0, -1, 29.0, 703.5},
+    {"q5_1", 0, 2, 163.0, -195.5},
+    {"q8_0", 0, -1, -96.0, -1680.0},
+    {"q2_k", 80, 82, -963.5, -1176584.5},
+    {"q3_k", 108, -1, -219.5, -150462.25},
+    {"q4_k", 0, 2, 10916.0, -4601300.0},
+    {"q5_k", 0, 2, 26508.0, -7531784.0},
+    {"q6_k", 208, -1, -6912.0, 107340.0},
+    {"iq4_nl", 0, -1, 52.75, 1874.75},
+    {"iq4_xs", 0, -1, 3828.25, 261086.5},
+};
+
+static void put_half(uint8_t *p, double x)
+{
+    uint64_t bits = dt_from_double(DT_F16, x, false);
+    p[0] = (uint8_t)bits;
+    p[1] = (uint8_t)(bits >> 8);
+}
+
+static void sample_blocks(const struct sample *s, int bytes, uint8_t *out)
+{
+    for (int i = 0; i < 2 * bytes; i++)
+        out[i] = (uint8_t)(i * i * 5 + i * 37 + 11);
+    for (int b = 0; b < 2; b++) {
+        put_half(out + b * bytes + s->d, b ? -0.25 : 0.5);
+        if (s->m >= 0)
+            put_half(out + b * bytes + s->m, b ? 1.5 : -0.75);
+    }
+}
+
+static void reference(const struct sample *s)
+{
+    const ref_gguf_format *f = ref_gguf_find(s->name);
+    uint8_t blocks[2 * 256];
+    double values[512], sum = 0, weighted = 0;
+    if (kts.filter && !strstr(s->name, kts.filter))
+        return;
+    if (!f) {
+        kt_fail("no reference for %s", s->name);
+        kts.failed++;
+        return;
+    }
+    sample_blocks(s, f->bytes, blocks);
+    ref_gguf_values(f, blocks, 2, values);
+    for (int i = 0; i < 2 * f->qk; i++) {
+        sum += values[i];
+        weighted += values[i] * (i + 1);
+    }
+    if (sum == s->sum && weighted == s->weighted) {
+        kts.passed++;
+        return;
+    }
+    kt_fail("reference of %s: expected sums %.17g and %.17g, found %.17g and %.17g", s->name, s->sum, s->weighted, sum,
+            weighted);
+    kts.failed++;
+}
+
+/* random rows whose scales are ordinary numbers */
+static uint8_t *random_rows(kt *t, const struct sample *s, double *w, int64_t blocks, int64_t bytes)
+{
+    uint8_t *raw = ARENA_ARRAY(&t->a, uint8_t, (size_t)(blocks * bytes));
+    for (int64_t i = 0; i < blocks * bytes; i++)
+        raw[i] = (uint8_t)kt_rng();
+    for (int64_t b = 0; b < blocks; b++) {
+        put_half(raw + b * bytes + s->d, kt_uniform(-0.02, 0.02));
+        if (s->m >= 0)
+            put_half(raw + b * bytes + s->m, kt_uniform(-0.02, 0.02));
+    }
+    for (int64_t i = 0; i < blocks * bytes; i++)
+        w[i] = raw[i];
+    kt_set(t);
+    return raw;
+}
+
+static void dequantise(const struct sample *s, dtype ut, int64_t v, int64_t kb, int64_t b)
+{
+    kt t;
+    const ref_gguf_format *f = ref_gguf_find(s->name);
+    if (!f || !kt_begin(&t, "dequantise", "dequantise", "%s %s %lldx%lld%s", s->name, dtypes[ut].name, (long long)v,
+                        (long long)kb, b ? " ids" : ""))
+        return;
+    kt_def(&t, "decode=gguf_%s", s->name);
+    kt_def(&t, "QK=%d", f->qk);
+    int64_t k = kb * f->qk, rows = b ? b : v;
+    double *w = kt_in(&t, DT_U8, FILL_BITS, 3, (int64_t[]){v, kb, f->bytes}), *ids = NULL;
+    uint8_t *raw = random_rows(&t, s, w, v * kb, f->bytes);
+    if (b) {
+        ids = kt_in(&t, DT_I32, FILL_ZERO, 1, &b);
+        for (int64_t i = 0; i < b; i++)
+            ids[i] = i == 1 ? -1 : i == 2 ? (double)v : (double)(kt_rng() % (uint64_t)v);
+        kt_set(&t);
+    } else {
+        kt_none(&t);
+    }
+    double *out = kt_out(&t, ut, 2, (int64_t[]){rows, k});
+    kt_tol(&t, 1.01, 0);
+    double *slack = kt_slack(&t), *values = kt_temp(&t, v * k);
+    kt_real(&t, 1.5);
+    ref_gguf_values(f, raw, v * kb, values);
+    for (int64_t i = 0; i < rows * k; i++) {
+        double r = ids ? ids[i / k] : (double)(i / k);
+        out[i] = r < 0 || r >= (double)v ? 0 : 1.5 * values[(int64_t)r * k + i % k];
+        slack[i] = 4e-6; /* d s q - dmin m: three roundings of numbers up to 0.02 * 63 * 31 */
+    }
+    kt_end(&t);
+}
+
+static void group(bool four, bool is_signed, dtype st, dtype ut, int64_t v, int64_t groups, int64_t width, bool zeros)
+{
+    kt t;
+    if (!kt_begin(&t, "dequantise", four ? "dequantise_int4" : "dequantise_int8", "%s %s %lldx%lldx%lld%s%s",
+                  dtypes[st].name, dtypes[ut].name, (long long)v, (long long)groups, (long long)width,
+                  is_signed ? " signed" : "", zeros ? " zeros" : ""))
+        return;
+    int64_t k = groups * width;
+    kt_def(&t, "GROUP=%lld", (long long)width);
+    if (four)
+        kt_def(&t, "SIGNED=%s", is_signed ? "True" : "False");
+    double *w = kt_in(&t, four ? DT_U8 : DT_I8, FILL_BITS, 2, (int64_t[]){v, four ? k / 2 : k});
+    double *s = kt_in(&t, st, FILL_UNIT, 2, (int64_t[]){v, groups});
+    double *z = zeros ? kt_in(&t, st, FILL_NORMAL, 2, (int64_t[]){v, groups}) : NULL;
+    if (!z)
+        kt_none(&t);
+    kt_none(&t);
+    double *out = kt_out(&t, ut, 2, (int64_t[]){v, k});
+    kt_tol(&t, 2, 0);
+    for (int64_t i = 0; i < v * k; i++) {
+        double q = w[four ? i / 2 : i];
+        if (four) {
+            q = i % 2 ? floor(q / 16) : fmod(q, 16);
+            q -= is_signed && q >= 8 ? 16 : 0;
+        }
+        out[i] = (q - (z ? z[i / width] : 0)) * s[i / width];
+    }
+    kt_end(&t);
+}
+
+static void quantise(dtype dt, int64_t m, int64_t kb)
+{
+    kt t;
+    enum { QK = 32 };
+    if (!kt_begin(&t, "quantise", "quantise_i8", "%s %lldx%lld", dtypes[dt].name, (long long)m, (long long)kb))
+        return;
+    int64_t k = kb * QK;
+    double *x = kt_in(&t, dt, FILL_NORMAL, 2, (int64_t[]){m, k});
+    for (int64_t i = 0; i < QK; i++) /* a block of zeros, and one of small numbers */
+        x[i] = 0;
+    for (int64_t i = QK; i < 2 * QK && i < m * k; i++)
+        x[i] *= 1e-3;
+    kt_set(&t);
+    double *q = kt_out(&t, DT_I8, 2, (int64_t[]){m, k}), *close = kt_slack(&t);
+    double *s = kt_out(&t, DT_F32, 2, (int64_t[]){m, kb});
+    kt_tol(&t, 1.01, 0);
+    double *sums = kt_out(&t, DT_F32, 2, (int64_t[]){m, kb}), *slack = kt_slack(&t);
+    ref_quantise_i8(x, m * k, QK, q, s, sums);
+    for (int64_t i = 0; i < m * k; i++) {
+        double v = s[i / QK] > 0 ? fabs(x[i] / s[i / QK]) : 0;
+        close[i] = fabs(v - floor(v) - 0.5) < 1e-4; /* either neighbour of a half will do */
+        slack[i / QK] += (close[i] + 127 * 0x1p-22) * s[i / QK];
+    }
+    kt_end(&t);
+}
+
+void kt_quant(void)
+{
+    EACH(i, samples)
+    {
+        reference(&samples[i]);
+        dequantise(&samples[i], types[i % 3], 3, 5, 0);
+        dequantise(&samples[i], DT_F32, 7, 1, 5);
+    }
+    EACH(d, types)
+    {
+        group(true, d == 1, DT_F16, types[d], 3, 5, 32, d != 1);
+        group(false, false, DT_F32, types[d], 3, 5, 32, d != 1);
+        quantise(types[d], 3, 35);
+    }
+    group(true, false, DT_F32, DT_F32, 1, 1, 128, true);
+    quantise(DT_F32, 1, 1);
+}
