@@ -3,7 +3,7 @@
 # root, and where that can't be, prints the line to run and stops.
 need=""
 for p in gcc g++ make flex bison pkg-config check libffi-dev llvm-22-dev zlib1g-dev libzstd-dev \
-    libjansson-dev libpcre2-dev libutf8proc-dev python3-pip ca-certificates; do
+    libedit-dev libjansson-dev libpcre2-dev libutf8proc-dev python3-pip ca-certificates; do
     dpkg-query -W -f='${Status}' "$p" 2>/dev/null | grep -q 'ok installed' || need="$need $p"
 done
 [ -z "$need" ] && exit 0

@@ -1,0 +1,132 @@
+/* engine_impl.h: what the engine's files share.
+ *
+ *   engine.c    opens it: device, kernels, weights as tensors, buffers; cuts what is asked for into steps
+ *   forward.c   one step: a token's way from its id to its logits
+ *   ops.c       one function an operation: puts arguments together and launches
+ *   kernels.c   finds and loads the kernels
+ *   kv.c        the caches of keys and values
+ *   sampler.c   logits to the next token
+ */
+#ifndef TILE_LLM_ENGINE_IMPL_H
+#define TILE_LLM_ENGINE_IMPL_H
+
+#include "base/base.h"
+#include "examples/llm/engine.h"
+
+enum {
+    CHUNK = 512,       /* tokens of a step at most */
+    FEW = 8,           /* tokens of a step that kernels made for one token take */
+    LOGIT_ROWS = 64,   /* rows of logits at a time where all are asked for */
+    WIDE = 1 << 20,    /* elements of a weight that are dequantised at a time; a row at least */
+    REPEAT_LIMIT = 256 /* tokens that a repetition penalty looks back on at most */
+};
+
+/* kernels.def names them */
+typedef enum kernel_id {
+#define KERNEL(id, file, name, defines, label) K_##id,
+#include "examples/llm/kernels.def"
+#undef KERNEL
+    K_COUNT
+} kernel_id;
+
+typedef struct kernels kernels;
+
+/* a weight matrix [rows, cols] as kernels take it */
+typedef struct matrix {
+    const weight *w;
+    tile_tensor t;    /* u8[rows, blocks, bytes] where quantised, else its floats [rows, cols] */
+    tile_tensor bias; /* f32[rows]; data NULL: none */
+    int64_t rows, cols;
+    bool quantised;
+    tile_kernel *few;  /* products with up to FEW rows of activations */
+    tile_kernel *many; /* with more of them; of quantised weights: dequantises rows, for a product of floats */
+} matrix;
+
+typedef struct layer {
+    tile_tensor attn_norm, ffn_norm; /* f32[dim] */
+    tile_tensor q_norm, k_norm;      /* f32[head_dim]; data NULL: none */
+    matrix q, k, v, out, gate, up, down;
+    tile_tensor keys, values; /* f16[sequences, kv_heads, context, head_dim] */
+} layer;
+
+typedef struct kv_cache {
+    void *at;
+    uint64_t bytes;
+    bool mapped;     /* else the device's */
+    int64_t *length; /* [sequences] */
+    int32_t *tokens; /* [sequences, context]: what each position holds */
+} kv_cache;
+
+/* the tokens of one step */
+typedef struct engine_step {
+    int32_t n;        /* tokens */
+    int32_t seq;      /* the sequence of all of them, or -1: token i is sequence i's */
+    int64_t position; /* of the first; of each in `at` where seq is -1 */
+    logits_want want;
+} engine_step;
+
+struct engine {
+    arena a;
+    const model_file *m;
+    const model_params *p;
+    engine_options o;
+    tile_device *dev;
+    bool host; /* the device works in the process's own memory */
+    kernels *lib;
+    tile_kernel *k[K_COUNT];
+    tile_kernel *embed;
+    matrix embedding, head;
+    tile_tensor norm;
+    layer *layers;
+    tile_tensor freq;       /* f32[rope_dim / 2] */
+    double attention_scale; /* of the scores: 1 / sqrt(head_dim) */
+    kv_cache kv;
+    VEC(void *) owned; /* device memory */
+    /* of a step, on the device: [CHUNK] each unless noted */
+    int32_t *ids, *pos, *seqs, *lens;                              /* lens: [sequences] */
+    float *x, *h, *q, *key, *val, *att, *gate, *up, *logits, *nll; /* logits: [LOGIT_ROWS, vocab] */
+    int32_t *picked, *recent;
+    int64_t *seeds;
+    float *wide; /* f32[WIDE]: rows of a weight, dequantised */
+    float *lse;  /* of the logits whose cost is asked for */
+    float *rows; /* host's copy of logits where the device has memory of its own */
+    bool profile;
+    engine_time times[K_COUNT + 1];
+    engine_time sorted[K_COUNT + 1];
+    tile_error *err; /* of the call under way */
+};
+
+/* kernels.c: NULL + err; defines: "A=1 B=2" or "" */
+kernels *kernels_new(tile_device *dev, const char *folder, tile_error *err);
+void kernels_free(kernels *k);
+tile_kernel *kernels_find(kernels *k, const char *file, const char *name, const char *defines, tile_error *err);
+
+/* weights as tensors (tensors.c) */
+bool tensors_load(engine *e);
+
+/* kv.c */
+bool kv_init(engine *e);
+void kv_fini(engine *e);
+void kv_note(engine *e, int32_t seq, const int32_t *ids, int32_t n); /* they are in the cache now */
+
+/* forward.c */
+bool forward(engine *e, const engine_step *s);
+
+/* ops.c: rows are contiguous, n of them; false + e->err */
+bool op_embed(engine *e, const int32_t *ids, float *out, int32_t n);
+bool op_norm(engine *e, const float *x, const tile_tensor *w, float *y, int32_t n);
+bool op_norm_heads(engine *e, float *x, const tile_tensor *w, int32_t heads, int32_t n);
+bool op_linear(engine *e, const matrix *w, const float *x, float *y, int32_t n);
+bool op_rope(engine *e, const layer *l, float *q, const float *k, const float *v, int32_t n);
+bool op_attention(engine *e, const layer *l, const engine_step *s, const float *q, float *out);
+bool op_silu_mul(engine *e, const float *gate, const float *up, float *out, int32_t n);
+bool op_add(engine *e, float *x, const float *y, int32_t n);
+/* a launch, and its time where a profile is kept */
+bool op_launch(engine *e, tile_kernel *k, kernel_id id, const tile_arg *args, int32_t nargs, double bytes);
+tile_tensor tensor1(const void *p, tile_dtype t, int64_t n);
+tile_tensor tensor2(const void *p, tile_dtype t, int64_t m, int64_t n);
+tile_tensor tensor3(const void *p, tile_dtype t, int64_t l, int64_t m, int64_t n);
+/* device memory that lives as long as the engine; NULL + e->err */
+void *engine_alloc(engine *e, int64_t bytes);
+
+#endif

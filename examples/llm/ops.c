@@ -1,0 +1,153 @@
+/* ops.c: one function an operation of the forward pass: its arguments, in its kernel's order, and the launch. */
+#include "examples/llm/engine_impl.h"
+
+#include <string.h>
+
+#define T(t) tile_arg_tensor(&(t))
+#define RUN(id, bytes, ...)                                                                                            \
+    op_launch(e, e->k[K_##id], K_##id, (const tile_arg[]){__VA_ARGS__},                                                \
+              (int32_t)(sizeof((const tile_arg[]){__VA_ARGS__}) / sizeof(tile_arg)), (bytes))
+
+static tile_tensor tensor_of(const void *p, tile_dtype t, int32_t rank, const int64_t *sizes)
+{
+    return tile_tensor_of((void *)(uintptr_t)p, t, rank, sizes);
+}
+
+tile_tensor tensor1(const void *p, tile_dtype t, int64_t n)
+{
+    return tensor_of(p, t, 1, &n);
+}
+
+tile_tensor tensor2(const void *p, tile_dtype t, int64_t m, int64_t n)
+{
+    return tensor_of(p, t, 2, (int64_t[]){m, n});
+}
+
+tile_tensor tensor3(const void *p, tile_dtype t, int64_t l, int64_t m, int64_t n)
+{
+    return tensor_of(p, t, 3, (int64_t[]){l, m, n});
+}
+
+/* [b, heads, s, d] over rows of tokens [b * s, heads, d] */
+static tile_tensor heads_of(const float *p, int64_t b, int64_t s, int64_t heads, int64_t d)
+{
+    tile_tensor t = tensor_of(p, TILE_F32, 4, (int64_t[]){b, heads, s, d});
+    t.strides[0] = s * heads * d;
+    t.strides[1] = d;
+    t.strides[2] = heads * d;
+    return t;
+}
+
+/* the caches of sequences first .. first + n */
+static tile_tensor part_of(const tile_tensor *cache, int32_t first, int32_t n)
+{
+    tile_tensor t = *cache;
+    t.data = (char *)t.data + (int64_t)first * t.strides[0] * (int64_t)sizeof(uint16_t);
+    t.sizes[0] = n;
+    return t;
+}
+
+bool op_launch(engine *e, tile_kernel *k, kernel_id id, const tile_arg *args, int32_t nargs, double bytes)
+{
+    if (!e->profile)
+        return tile_launch(k, NULL, NULL, args, nargs, e->err) == TILE_OK;
+    double from = clock_now();
+    bool ok = tile_launch(k, NULL, NULL, args, nargs, e->err) == TILE_OK && tile_sync(e->dev, e->err) == TILE_OK;
+    e->times[id].seconds += clock_now() - from;
+    e->times[id].launches++;
+    e->times[id].bytes += bytes;
+    return ok;
+}
+
+bool op_embed(engine *e, const int32_t *ids, float *out, int32_t n)
+{
+    tile_tensor i = tensor1(ids, TILE_I32, n), o = tensor2(out, TILE_F32, n, e->p->dim);
+    tile_arg args[] = {T(e->embedding.t), T(i), T(o), tile_arg_float(1.0)};
+    return op_launch(e, e->embed, K_EMBED, args, 4, 0);
+}
+
+bool op_norm(engine *e, const float *x, const tile_tensor *w, float *y, int32_t n)
+{
+    tile_tensor in = tensor2(x, TILE_F32, n, e->p->dim), out = tensor2(y, TILE_F32, n, e->p->dim);
+    return RUN(NORM, 0, T(in), T(*w), T(out), tile_arg_float(e->p->norm_eps));
+}
+
+bool op_norm_heads(engine *e, float *x, const tile_tensor *w, int32_t heads, int32_t n)
+{
+    tile_tensor t = tensor3(x, TILE_F32, n, heads, e->p->head_dim);
+    return RUN(NORM_HEADS, 0, T(t), T(*w), T(t), tile_arg_float(e->p->norm_eps));
+}
+
+/* a weight's rows as floats, so many at a time, and their product */
+static bool linear_widened(engine *e, const matrix *w, kernel_id id, const tile_tensor *in, tile_tensor out)
+{
+    int64_t step = WIDE / w->cols > 0 ? WIDE / w->cols : 1;
+    tile_tensor rows = w->t, bias = w->bias;
+    for (int64_t at = 0; at < w->rows; at += step) {
+        int64_t n = w->rows - at < step ? w->rows - at : step;
+        rows.data = (char *)w->t.data + at * w->t.strides[0];
+        rows.sizes[0] = bias.sizes[0] = out.sizes[1] = n;
+        tile_tensor wide = tensor2(e->wide, TILE_F32, n, w->cols);
+        tile_arg widen[] = {T(rows), tile_arg_none(), T(wide), tile_arg_float(1.0)};
+        tile_arg args[] = {T(*in), T(wide), bias.data ? T(bias) : tile_arg_none(), T(out)};
+        if (!op_launch(e, w->many, id, widen, 4, 0) || !op_launch(e, e->k[K_DENSE], id, args, 4, 0))
+            return false;
+        out.data = (float *)out.data + n;
+        bias.data = bias.data ? (float *)bias.data + n : NULL;
+    }
+    return true;
+}
+
+bool op_linear(engine *e, const matrix *w, const float *x, float *y, int32_t n)
+{
+    tile_tensor in = tensor2(x, TILE_F32, n, w->cols), out = tensor2(y, TILE_F32, n, w->rows);
+    tile_arg args[] = {T(in), T(w->t), w->bias.data ? T(w->bias) : tile_arg_none(), T(out)};
+    kernel_id id = w == &e->head ? K_HEAD : K_LINEAR;
+    if (n > FEW && w->quantised)
+        return linear_widened(e, w, id, &in, out);
+    return op_launch(e, n <= FEW ? w->few : w->many, id, args, 4, (double)w->w->bytes);
+}
+
+bool op_rope(engine *e, const layer *l, float *q, const float *k, const float *v, int32_t n)
+{
+    const model_params *p = e->p;
+    tile_tensor tq = tensor3(q, TILE_F32, n, p->heads, p->head_dim);
+    tile_tensor tk = tensor3(k, TILE_F32, n, p->kv_heads, p->head_dim);
+    tile_tensor tv = tensor3(v, TILE_F32, n, p->kv_heads, p->head_dim);
+    tile_tensor pos = tensor1(e->pos, TILE_I32, n), seq = tensor1(e->seqs, TILE_I32, n);
+    return RUN(ROPE, 0, T(tq), T(tk), T(tv), T(tq), T(l->keys), T(l->values), T(e->freq), T(pos), T(seq),
+               tile_arg_float(p->rope_scale));
+}
+
+bool op_attention(engine *e, const layer *l, const engine_step *s, const float *q, float *out)
+{
+    const model_params *p = e->p;
+    bool one = s->seq < 0;
+    tile_tensor keys = part_of(&l->keys, one ? 0 : s->seq, one ? s->n : 1);
+    tile_tensor values = part_of(&l->values, one ? 0 : s->seq, one ? s->n : 1);
+    tile_tensor lens = tensor1(e->lens, TILE_I32, one ? s->n : 1);
+    tile_arg scale = tile_arg_float(e->attention_scale);
+    double bytes = 2.0 * (double)((s->position + s->n) * p->kv_heads * p->head_dim) * sizeof(uint16_t);
+    if (one) {
+        tile_tensor tq = tensor3(q, TILE_F32, s->n, p->heads, p->head_dim);
+        tile_tensor to = tensor3(out, TILE_F32, s->n, p->heads, p->head_dim);
+        return RUN(DECODE, bytes, T(tq), T(keys), T(values), T(lens), T(to), scale);
+    }
+    tile_tensor tq = heads_of(q, 1, s->n, p->heads, p->head_dim), to = heads_of(out, 1, s->n, p->heads, p->head_dim);
+    return RUN(PREFILL, bytes, T(tq), T(keys), T(values), T(lens), T(to), scale);
+}
+
+bool op_silu_mul(engine *e, const float *gate, const float *up, float *out, int32_t n)
+{
+    return RUN(SILU, 0, tile_arg_ptr((void *)(uintptr_t)gate, TILE_F32), tile_arg_ptr((void *)(uintptr_t)up, TILE_F32),
+               tile_arg_ptr(out, TILE_F32), tile_arg_int((int64_t)n * e->p->ff));
+}
+
+bool op_add(engine *e, float *x, const float *y, int32_t n)
+{
+    return RUN(ADD, 0, tile_arg_ptr(x, TILE_F32), tile_arg_ptr((void *)(uintptr_t)y, TILE_F32),
+               tile_arg_ptr(x, TILE_F32), tile_arg_int((int64_t)n * e->p->dim));
+}
+
+#undef T
+#undef RUN
