@@ -1,7 +1,8 @@
 /* tile_bench.h: what the files of tile-bench share.
  *
  *   tile_bench.c         the command line, and the figures as JSON lines and as a table
- *   tile_bench_cpu.c     suites norm and latency on the CPU
+ *   tile_bench_cpu.c     suite latency on the CPU
+ *   tile_bench_rows.c    suite norm on the CPU, beside a streaming copy
  *   tile_bench_hand.c    the laid-out kernels of a folder: what each is, opening one, the arguments of a launch
  *   tile_bench_data.c    random data, buffers with poisoned margins
  *   tile_bench_check.c   every such kernel against float64
@@ -25,7 +26,7 @@ typedef struct bench_shape {
 typedef struct bench_figure {
     const char *work, *dtype, *peer;
     bench_shape shape;
-    double us, flops, bytes; /* of one launch; 0: not counted */
+    double us, flops, bytes, elements; /* of one launch; 0: not counted */
     double ratio;            /* speed over that of `against`; 0: none */
     const char *against;
 } bench_figure;
@@ -48,8 +49,11 @@ bool bench_has(const char *list, const char *word); /* a word of a list with com
 void bench_say(const char *fmt, ...) STR_PRINTF(1, 2);
 void bench_emit(bench *b, const bench_figure *f);
 
-/* tile_bench_cpu.c */
+/* tile_bench_rows.c */
+void *bench_host_buffer(int64_t bytes); /* small numbers; exits where there is no memory; free() lets go */
 bool bench_cpu_norm(bench *b);
+
+/* tile_bench_cpu.c */
 bool bench_cpu_latency(bench *b);
 
 /* ---- kernels ---- */

@@ -2,7 +2,7 @@
  *
  * Arithmetic on tiles is SYM only when it is cheap and touches no DATA: offsets, masks and addresses are then
  * recomputed in each loop, in scalar registers where they are affine; division and mathematics are always DATA,
- * computed once.
+ * computed once. Loads of rows that nothing writes are SYM too (affine.c): read again, not kept beside.
  */
 #include "backends/cpu/plan.h"
 
@@ -242,8 +242,8 @@ static void classify_op(plan *p, ir_op o)
                 (ir_info(f, o)->flags & READ) || tile_in || code == IR_OP_map || code == IR_OP_reduce ? VC_DATA
                                                                                                       : VC_SCALAR,
                 false);
-        else if (is_view(code))
-            set(p, v, VC_SYM, data);
+        else if (is_view(code) || (code == IR_OP_load && plan_rereads(p, o)))
+            set(p, v, VC_SYM, data || code == IR_OP_load);
         else if (is_cheap(code) && !data)
             set(p, v, VC_SYM, false);
         else

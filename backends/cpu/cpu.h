@@ -122,7 +122,7 @@ void buffer_write(nest *n, lval base, lty mem, lv lin,
 lval buffer_address(kern *k, int32_t buffer);
 lval to_memory(cg *c, lval x, dtype d);
 lval from_memory(cg *c, lval x, dtype d);
-lv mem_load(nest *n, ir_op o);
+lv mem_load(nest *n, ir_op o, uint32_t at);
 void mem_store(nest *n, ir_op o);
 
 lv mem_atomic(nest *n, ir_op o);

@@ -220,6 +220,8 @@ static lv ev_new(nest *n, ir_val v, uint32_t at)
     case IR_OP_split:
     case IR_OP_hint:
         return ev_view(n, o, v, at);
+    case IR_OP_load:
+        return mem_load(n, o, at);
     default:
         return ev_elt(n, o, at);
     }

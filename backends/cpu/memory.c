@@ -127,13 +127,13 @@ void buffer_write(nest *n, lval base, lty mem, lv lin, lval x)
 
 /* ---- loads and stores of nests ---- */
 /* NULL = every lane; a row's mask is an assumption of the main part */
-static lval mask_of(nest *n, ir_op o, uint32_t operand)
+static lval mask_of(nest *n, ir_op o, uint32_t operand, uint32_t at)
 {
     cg *c = n->k->c;
     const ir_func *f = n->k->f;
     if (ir_nin(f, o) <= operand)
         return n->hole;
-    lv m = ev(n, ir_in(f, o, operand), 0);
+    lv m = ev(n, ir_in(f, o, operand), at);
     if (m.form == LV_UNI && LLVMIsAConstantInt(m.v) && LLVMConstIntGetZExtValue(m.v))
         return n->hole;
     if (m.form == LV_UNI && n->part == PART_MAIN && m.level < n->inner) {
@@ -175,17 +175,17 @@ static void note_read(nest *n, lval base, int64_t bytes)
     vec_push(k->a, &k->reads, ((row_read){base, bytes, n->step}));
 }
 
-lv mem_load(nest *n, ir_op o)
+lv mem_load(nest *n, ir_op o, uint32_t index)
 {
     kern *k = n->k;
     cg *c = k->c;
     const ir_func *f = k->f;
     dtype d = elem_of(f, ir_out(f, o, 0));
     lty mem = cg_mem(c, d);
-    lv p = ev(n, ir_in(f, o, 0), 0);
-    lval mask = mask_of(n, o, 1), other = NULL;
+    lv p = ev(n, ir_in(f, o, 0), index);
+    lval mask = mask_of(n, o, 1, index), other = NULL;
     if (ir_nin(f, o) > 2) {
-        other = lv_vec(n, ev(n, ir_in(f, o, 2), 0));
+        other = lv_vec(n, ev(n, ir_in(f, o, 2), index));
         nest_enter(n, n->inner);
         other = to_memory(c, other, d);
     }
@@ -253,7 +253,7 @@ void mem_store(nest *n, ir_op o)
     dtype d = elem_of(f, ir_in(f, o, 1));
     lty mem = cg_mem(c, d);
     lv p = ev(n, ir_in(f, o, 0), 0), xv = ev(n, ir_in(f, o, 1), 0);
-    lval mask = mask_of(n, o, 2), x = lv_vec(n, xv);
+    lval mask = mask_of(n, o, 2, 0), x = lv_vec(n, xv);
     unsigned size = bytes_of(c, mem);
     bool contiguous = p.form == LV_LIN && p.k == (int64_t)size;
     lval at = contiguous ? NULL : lv_vec(n, p);

@@ -88,7 +88,7 @@ static bool is_flat(const kern *k, ir_val v, int step, int depth)
     ir_code code = ir_op_code(f, o);
     if (code == IR_OP_const || code == IR_OP_splat || code == IR_OP_undef)
         return true;
-    if (!(ir_info(f, o)->flags & ELT))
+    if (!(ir_info(f, o)->flags & ELT) || (ir_info(f, o)->flags & READ))
         return false;
     for (uint32_t i = 0; i < ir_nin(f, o); i++)
         if (!is_flat(k, ir_in(f, o, i), step, depth + 1))
@@ -259,7 +259,7 @@ static void chunk(kern *k, body *b, int slot)
         ir_op o = b->s->items.at[i];
         switch (ir_op_code(f, o)) {
         case IR_OP_load:
-            memo_set(n, ir_out(f, o, 0), 0, mem_load(n, o));
+            memo_set(n, ir_out(f, o, 0), 0, mem_load(n, o, 0));
             break;
         case IR_OP_store:
             mem_store(n, o);

@@ -43,46 +43,6 @@ typedef struct shape_of {
 static void place_op(placer *w, ir_op o);
 
 /* ---- memory ---- */
-static uint32_t root_of(const plan *p, ir_val v, int depth)
-{
-    const ir_func *f = p->f;
-    const plan_val *x = &p->v[v.id];
-    if (depth > 64)
-        return 0;
-    if (x->cls == VC_SHIFT)
-        return root_of(p, x->init, depth + 1);
-    ir_op o = ir_def(f, v);
-    if (!o.id)
-        return f->vals.at[v.id].region.id == f->body.id ? v.id : 0;
-    switch (ir_op_code(f, o)) {
-    case IR_OP_ptr_add:
-    case IR_OP_ptr_cast:
-    case IR_OP_splat:
-    case IR_OP_broadcast:
-    case IR_OP_reshape:
-    case IR_OP_permute:
-    case IR_OP_slice:
-    case IR_OP_extract:
-    case IR_OP_hint:
-    case IR_OP_tensor_base:
-    case IR_OP_gather:
-    case IR_OP_tensor_make:
-    case IR_OP_tensor_view:
-        return root_of(p, ir_in(f, o, 0), depth + 1);
-    case IR_OP_select: {
-        uint32_t a = root_of(p, ir_in(f, o, 1), depth + 1), b = root_of(p, ir_in(f, o, 2), depth + 1);
-        return a == b ? a : 0;
-    }
-    default:
-        return 0;
-    }
-}
-
-static bool may_alias(uint32_t a, uint32_t b)
-{
-    return !a || !b || a == b;
-}
-
 /* rises by a constant along its one dimension, so that no two elements are equal */
 static bool is_ramp(const ir_func *f, ir_val v, int depth)
 {
@@ -237,13 +197,13 @@ static bool is_mem(const ir_func *f, ir_op o)
 static void settle_loads(placer *w, ir_op o)
 {
     const plan *p = w->p;
-    uint32_t root = root_of(p, pointer_of(p->f, o), 0);
+    uint32_t root = plan_root(p, pointer_of(p->f, o));
     bool barrier = is_barrier(p->f, o);
     for (uint32_t i = 0; i < w->mem.n; i++) {
         mem_op e = w->mem.at[i];
         if (e.store || w->at[e.op.id] >= 0 || p->seq[e.op.id] >= p->seq[o.id] || is_dead(w, e.op))
             continue;
-        if (barrier || (may_alias(root, e.root) && !lockstep(w, e.op, o)))
+        if (barrier || (plan_may_alias(root, e.root) && !lockstep(w, e.op, o)))
             place_op(w, e.op);
     }
 }
@@ -263,13 +223,13 @@ static void add_lockstep(placer *w, ir_op o, op_list *set)
 static int32_t mem_bound(const placer *w, ir_op o)
 {
     const plan *p = w->p;
-    uint32_t root = root_of(p, pointer_of(p->f, o), 0);
+    uint32_t root = plan_root(p, pointer_of(p->f, o));
     bool write = ir_info(p->f, o)->flags & WRITE;
     int32_t bound = w->floor;
     for (uint32_t i = 0; i < w->mem.n; i++) {
         mem_op e = w->mem.at[i];
         int32_t at = w->at[e.op.id];
-        if (at < 0 || p->seq[e.op.id] >= p->seq[o.id] || !may_alias(root, e.root) || (!e.store && !write))
+        if (at < 0 || p->seq[e.op.id] >= p->seq[o.id] || !plan_may_alias(root, e.root) || (!e.store && !write))
             continue;
         int32_t to = !e.store && lockstep(w, e.op, o) ? at : at + 1;
         bound = to > bound ? to : bound;
@@ -430,6 +390,12 @@ static void add_control(placer *w, ir_op o)
     w->floor = (int32_t)w->first;
 }
 
+/* a load done wherever it is wanted */
+static bool is_sym(const plan *p, ir_op o)
+{
+    return ir_op_code(p->f, o) == IR_OP_load && p->v[ir_out(p->f, o, 0).id].cls == VC_SYM;
+}
+
 static bool is_anchor(const placer *w, ir_op o)
 {
     const ir_func *f = w->p->f;
@@ -458,8 +424,8 @@ void plan_place(plan *p, plan_region *r)
             place_alone(&w, STEP_HOST, o);
             w.floor = (int32_t)r->steps.n;
         } else {
-            if (is_mem(f, o))
-                vec_push(p->a, &w.mem, ((mem_op){o, root_of(p, pointer_of(f, o), 0), ir_info(f, o)->flags & WRITE}));
+            if (is_mem(f, o) && !is_sym(p, o))
+                vec_push(p->a, &w.mem, ((mem_op){o, plan_root(p, pointer_of(f, o)), ir_info(f, o)->flags & WRITE}));
             if (is_anchor(&w, o))
                 place_op(&w, o);
         }

@@ -4,7 +4,8 @@
  *
  *   SCALAR   rank 0, pure: emitted once, where first wanted in straight-line code
  *   SYM      a tile that is computed anew wherever it is wanted, at any index: constants, aranges, splats, views
- *            (broadcast, permute, slice, ...) and cheap arithmetic of those (offsets, masks, pointers)
+ *            (broadcast, permute, slice, ...), cheap arithmetic of those (offsets, masks, pointers), and loads of rows
+ *            of arguments that the kernel doesn't write
  *   DATA     computed once, by a step: loads, arithmetic on loaded values, reductions, dots; also scalars that memory
  * or a tile gives CARRIED  a tile that a loop carries or a branch yields: lives in a buffer SHIFT    a carried tile
  * that only moves by a uniform amount each iteration: its start, plus one scalar
@@ -95,6 +96,12 @@ bool plan_simple_reduce(const ir_func *f, ir_op o, ir_op *inner); /* one operand
 bool plan_is_whole(const ir_func *f, ir_op o);
 bool plan_shift_steps(const plan *p, ir_val param, ir_val next, ir_val *by, uint32_t *n, uint32_t max);
 void plan_op_shape(const ir_func *f, ir_op o, int *rank, int64_t *shape); /* what a NEST item iterates over */
+
+/* affine.c */
+bool plan_coef(const plan *p, ir_val v, int dim, int64_t *k); /* rise along dim; of pointers in bytes */
+uint32_t plan_root(const plan *p, ir_val pointer);            /* the argument it leads to, 0 = not told */
+bool plan_may_alias(uint32_t a, uint32_t b);
+bool plan_rereads(const plan *p, ir_op o); /* a load that may be done again wherever its value is wanted */
 
 /* deps.c: fn is called once for each DATA or CARRIED value that v (or op o) reads, through SYM and SCALAR values; ident
  * says whether at the reader's own index */

@@ -59,10 +59,23 @@ lval accum_identity(kern *k, const accum *r, int lanes)
     return cg_const(k->c, r->elt.from, identity_bits(r), lanes);
 }
 
+/* AVX-512's vrangeps: the greater or smaller number of two, -0 below +0, a quiet NaN ignored */
+static lval greater(cg *c, bool max, lval x, lval y)
+{
+    lval mask = LLVMConstInt(c->i16, 0xffff, false);
+    return cg_call(c, CGI_range_512, NULL, 0, (lval[]){x, y, cg_i32(c, max ? 5 : 4), x, mask, cg_i32(c, 4)}, 6);
+}
+
 lval accum_combine(kern *k, const accum *r, lval x, lval y, int lanes)
 {
     cg_elt_op e = r->elt;
+    cg *c = k->c;
     e.lanes = lanes;
+    bool extreme = e.code == IR_OP_min || e.code == IR_OP_max;
+    if (extreme && !e.nan && e.from == DT_F32 && lanes == 16 && c->scalef) {
+        y = greater(c, e.code == IR_OP_max, y, y); /* a signaling NaN becomes a quiet one, which the next ignores */
+        return greater(c, e.code == IR_OP_max, x, y);
+    }
     return cg_elt(k->c, &e, (lval[]){x, y});
 }
 

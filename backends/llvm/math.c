@@ -58,7 +58,21 @@ static lval scale(cg *c, lval p, lval n)
     return mul(c, mul(c, p, two_to(c, half)), two_to(c, LLVMBuildSub(c->b, i, half, "")));
 }
 
-/* e^x - for x within -104 .. 89, or NaN */
+/* May the argument of an exponential go in as it is? Where the last step takes any n, infinities and NaN included, only
+ * the polynomial's argument must be held, and one instruction does that: it gives NaN up, but n has it too. */
+static bool scales_any(const cg *c, lval x)
+{
+    return c->scalef && cg_lanes(x) == 16;
+}
+
+/* r within -1/2 .. 1/2, by magnitude */
+static lval hold(cg *c, lval r)
+{
+    lval half = cg_real(LLVMTypeOf(r), 0.5), mask = LLVMConstInt(c->i16, 0xffff, false);
+    return cg_call(c, CGI_range_512, NULL, 0, (lval[]){r, half, cg_i32(c, 2), r, mask, cg_i32(c, 4)}, 6);
+}
+
+/* e^x - for x within -104 .. 89, or NaN; any x where scales_any */
 static lval exp_core(cg *c, lval x)
 {
     static const double P[] = {0.0013814318366321451, 0.008368851278895223, 0.041668401130077193, 0.16666519521798998,
@@ -67,31 +81,33 @@ static lval exp_core(cg *c, lval x)
     lval n = cg_call1(c, CGI_roundeven, mul(c, x, cg_real(t, 1.44269504088896341)));
     lval r = cg_fma(c, n, cg_real(t, -0.693145751953125), x);
     r = cg_fma(c, n, cg_real(t, -1.428606765330187045e-6), r);
-    lval p = cg_math_poly(c, r, P, COUNTOF(P));
-    p = cg_fma(c, p, mul(c, r, r), r);
-    p = LLVMBuildFAdd(c->b, p, cg_real(t, 1), "");
-    return scale(c, p, n);
+    if (scales_any(c, x))
+        r = hold(c, r);
+    lval p = cg_fma(c, cg_math_poly(c, r, P, COUNTOF(P)), r, cg_real(t, 1));
+    return scale(c, cg_fma(c, p, r, cg_real(t, 1)), n);
 }
 
 static lval math_exp(cg *c, lval x)
 {
-    return exp_core(c, clamp(c, x, -104, 89));
+    return exp_core(c, scales_any(c, x) ? x : clamp(c, x, -104, 89));
 }
 
-/* 2^x where no clamp is needed */
+/* 2^x where no clamp is needed; any x where scales_any */
 static lval exp2_core(cg *c, lval x)
 {
     static const double Q[] = {0.00015353152613302654, 0.0013399133023123992, 0.0096184398566205014,
                                0.05550331852580126,    0.24022647879933051,   0.69314720311633815}; /* 2^-28.9 */
     lval n = cg_call1(c, CGI_roundeven, x);
     lval r = LLVMBuildFSub(c->b, x, n, "");
+    if (scales_any(c, x))
+        r = hold(c, r);
     lval p = cg_fma(c, cg_math_poly(c, r, Q, COUNTOF(Q)), r, cg_real(LLVMTypeOf(x), 1));
     return scale(c, p, n);
 }
 
 static lval math_exp2(cg *c, lval x)
 {
-    return exp2_core(c, clamp(c, x, -151, 129));
+    return exp2_core(c, scales_any(c, x) ? x : clamp(c, x, -151, 129));
 }
 
 typedef struct log_parts {
