@@ -73,6 +73,8 @@ void bench_emit(bench *b, const bench_figure *f)
         printf(", \"tflops\": %.1f", f->flops / f->us * 1e-6);
     if (f->bytes > 0)
         printf(", \"gbs\": %.1f", f->bytes / f->us * 1e-3);
+    if (f->best_us > 0)
+        printf(", \"best_us\": %.2f", f->best_us);
     if (f->elements > 0)
         printf(", \"gelem_s\": %.2f", f->elements / f->us * 1e-3);
     if (f->ratio > 0)

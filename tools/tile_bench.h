@@ -27,6 +27,7 @@ typedef struct bench_figure {
     const char *work, *dtype, *peer;
     bench_shape shape;
     double us, flops, bytes, elements; /* of one launch; 0: not counted */
+    double best_us;                    /* of the fastest launch; 0: not kept */
     double ratio;            /* speed over that of `against`; 0: none */
     const char *against;
 } bench_figure;

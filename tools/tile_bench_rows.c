@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ROUNDS 25
+#define ROUNDS 75
 #define COPY_BYTES ((int64_t)512 << 20)
 #define NORM_BYTES ((int64_t)64 << 20)
 #define MAX_WORKS 24
@@ -107,7 +107,7 @@ static void put_work(bench *b, work *w)
 {
     char peer[32];
     snprintf(peer, sizeof peer, "tile-%s", b->device);
-    bench_figure f = {.work = w->name, .dtype = "f32", .peer = peer, .us = time_median(w->us, ROUNDS)};
+    bench_figure f = {.work = w->name, .dtype = "f32", .peer = peer, .us = time_median(w->us, ROUNDS), .best_us = w->us[0]};
     f.shape.rank = w->rank;
     memcpy(f.shape.d, w->shape, sizeof w->shape);
     if (w->bytes > 0) {
@@ -139,6 +139,7 @@ static bool take_turns(bench *b, work *w, int n)
         bench_figure f = {.work = "copy", .dtype = "u8", .peer = "nt-copy-2", .shape = {{COPY_BYTES}, 1}};
         f.bytes = 2 * (double)COPY_BYTES;
         f.us = time_median(copies, ROUNDS) * 1e6;
+        f.best_us = copies[0] * 1e6; /* the median sorts */
         bench_emit(b, &f);
     }
     for (int i = 0; i < n; i++) {

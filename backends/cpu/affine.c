@@ -232,6 +232,29 @@ bool plan_coef(const plan *p, ir_val v, int dim, int64_t *k)
     return coef(p, v, dim, k, 0);
 }
 
+/* ---- what differs between programs ---- */
+static bool by_program(const plan *p, ir_val v, bool *seen)
+{
+    const ir_func *f = p->f;
+    if (seen[v.id])
+        return false;
+    seen[v.id] = true;
+    ir_op o = ir_def(f, v);
+    if (!o.id || (ir_info(f, o)->flags & (CTRL | READ)))
+        return false;
+    if (ir_op_code(f, o) == IR_OP_program_id)
+        return true;
+    for (uint32_t i = 0; i < ir_nin(f, o); i++)
+        if (by_program(p, ir_in(f, o, i), seen))
+            return true;
+    return false;
+}
+
+bool plan_by_program(const plan *p, ir_val v)
+{
+    return by_program(p, v, ARENA_ARRAY(p->a, bool, p->f->vals.n));
+}
+
 /* ---- loads that may be done again ---- */
 static bool written(const plan *p, ir_region r, uint32_t root)
 {

@@ -51,6 +51,7 @@ typedef struct nest {
     int inner; /* level of the vector loop; -1: straight-line code */
     lblock block[IR_MAX_RANK + 2];
     int step; /* id of the plan step, -1 = none */
+    int ordinal;  /* among those, from 0 */
     int lanes;
     int64_t extent; /* of the vector dimension */
     part part;
@@ -68,7 +69,7 @@ typedef struct nest {
 /* a row that an earlier nest of the program read from memory, end to end */
 typedef struct row_read {
     lval base;
-    int64_t bytes;
+    int64_t bytes, extent;
     int step;
 } row_read;
 
@@ -84,6 +85,7 @@ struct kern {
     lval *scalar;              /* by value id: SCALAR and rank-0 DATA */
     lval *shift;               /* by value id: how far a SHIFT value has moved */
     int64_t cache_bytes;
+    int nests; /* steps of the program that are nests, outside its loops */
     VEC(row_read) reads; /* by top-level nests so far: what follows them in memory is likely wanted next */
     int depth;           /* of regions */
 };
@@ -124,6 +126,7 @@ lval to_memory(cg *c, lval x, dtype d);
 lval from_memory(cg *c, lval x, dtype d);
 lv mem_load(nest *n, ir_op o, uint32_t at);
 void mem_store(nest *n, ir_op o);
+void fetch_ahead(nest *n, int unroll); /* what this turn of the main part, over unroll vectors, prefetches */
 
 lv mem_atomic(nest *n, ir_op o);
 void point_memory(kern *k, ir_op o); /* rank-0 load, store, atomic */

@@ -106,6 +106,8 @@ bool kernel_build(cg *c, const ir_func *f, plan *p, const char *symbol, int64_t 
               .n = &straight,
               .scalar = ARENA_ARRAY(c->a, lval, f->vals.n),
               .shift = ARENA_ARRAY(c->a, lval, f->vals.n)};
+    for (uint32_t i = 0; i < p->body->steps.n; i++)
+        k.nests += p->steps.at[p->body->steps.at[i]].kind == STEP_NEST;
     k.args = LLVMGetParam(c->fn, 0);
     k.thread = LLVMGetParam(c->fn, 3);
     k.stop = cg_block(c, "stop");

@@ -172,7 +172,7 @@ static void note_read(nest *n, lval base, int64_t bytes)
     for (uint32_t i = 0; i < k->reads.n; i++)
         if (k->reads.at[i].base == base)
             return;
-    vec_push(k->a, &k->reads, ((row_read){base, bytes, n->step}));
+    vec_push(k->a, &k->reads, ((row_read){base, bytes, n->extent, n->step}));
 }
 
 lv mem_load(nest *n, ir_op o, uint32_t index)
@@ -197,7 +197,8 @@ lv mem_load(nest *n, ir_op o, uint32_t index)
     cg_debug_loc(c, f->m, ir_o(f, o)->loc);
     if (!at)
         at = lane_index(n, p);
-    if (contiguous && n->part == PART_MAIN && !n->streaming && n->inner == 0 && k->depth == 1)
+    if (contiguous && n->part == PART_MAIN && !n->streaming && n->inner == 0 && k->depth == 1 &&
+        plan_by_program(k->p, ir_in(f, o, 0)))
         note_read(n, p.v, n->extent * (int64_t)bytes_of(c, mem));
     if (one) {
         r.v = mask ? one_masked_load(n, mem, at, mask, other) : cg_load(c, mem, at, bytes_of(c, mem));
@@ -229,19 +230,58 @@ static void one_masked_store(nest *n, lty mem, lval x, lval p, lval mask)
     cg_at(c, join);
 }
 
-/* While a program writes its row, fetch what lies behind the rows it read: the next program's, where rows are
- * contiguous. A prefetch can't fault; at worst it is for nothing. */
-static void fetch_ahead(nest *n, int64_t bytes)
+/* ---- fetching ahead ----
+ * The hardware's own prefetching ends at each page, and a loop with much arithmetic has too few lines under way.
+ *
+ *   a program with one nest, streaming     what it reads, FETCH_AHEAD bytes on; past its block that is the next one's
+ *   several nests over the same rows       the row behind those it reads, which the next program wants where rows are
+ *                                          contiguous: a quarter of it while the first nest runs, which reads a row
+ *                                          that came that way, the rest during the second, before the last one stores
+ *
+ * A prefetch can't fault; at worst it is for nothing. Figures: docs/performance.md. */
+#define FETCH_AHEAD 8192
+#define LINE 64
+
+static void fetch(nest *n, lval base, lval off, int64_t by)
+{
+    cg *c = n->k->c;
+    lval at = cg_gep(c, c->i8, base, LLVMBuildAdd(c->b, off, cg_i64(c, by), ""));
+    cg_call(c, CGI_prefetch, &c->ptr, 1, (lval[]){at, cg_i32(c, 0), cg_i32(c, 2), cg_i32(c, 1)}, 4);
+}
+
+static void fetch_own(nest *n, const row_read *r, int64_t size, int64_t turn)
+{
+    cg *c = n->k->c;
+    lval off = LLVMBuildMul(c->b, n->j, cg_i64(c, size), "");
+    for (int64_t x = 0; x < turn; x += LINE)
+        fetch(n, r->base, off, FETCH_AHEAD + x);
+}
+
+static void fetch_next(nest *n, const row_read *r, int64_t size, int64_t turn)
+{
+    static const int quarters[] = {1, 3};
+    cg *c = n->k->c;
+    if (n->ordinal >= (int)COUNTOF(quarters))
+        return;
+    int64_t mine = turn / LINE * quarters[n->ordinal] / 4 * LINE, from = n->ordinal ? r->bytes / 4 / LINE * LINE : 0;
+    lval done = LLVMBuildUDiv(c->b, n->j, cg_i64(c, turn / size), "");
+    lval off = LLVMBuildMul(c->b, done, cg_i64(c, mine), "");
+    for (int64_t x = 0; x < mine; x += LINE)
+        fetch(n, r->base, off, r->bytes + from + x);
+}
+
+void fetch_ahead(nest *n, int unroll)
 {
     kern *k = n->k;
-    cg *c = k->c;
     for (uint32_t i = 0; i < k->reads.n; i++) {
-        row_read r = k->reads.at[i];
-        if (r.bytes != n->extent * bytes || r.step == n->step)
+        const row_read *r = &k->reads.at[i];
+        int64_t size = r->bytes / r->extent, turn = size * n->lanes * unroll;
+        if (r->extent != n->extent || n->inner != 0 || k->depth != 1)
             continue;
-        lval off = LLVMBuildAdd(c->b, LLVMBuildMul(c->b, n->j, cg_i64(c, bytes), ""), cg_i64(c, r.bytes), "");
-        lval args[] = {cg_gep(c, c->i8, r.base, off), cg_i32(c, 0), cg_i32(c, 2), cg_i32(c, 1)};
-        cg_call(c, CGI_prefetch, &c->ptr, 1, args, 4);
+        if (k->nests == 1 && n->streaming && r->step == n->step)
+            fetch_own(n, r, size, turn);
+        else if (k->nests > 1)
+            fetch_next(n, r, size, turn);
     }
 }
 
@@ -272,7 +312,6 @@ void mem_store(nest *n, ir_op o)
         unsigned bytes = size * (unsigned)n->lanes;
         if (n->streaming && contiguous && !mask && bytes >= 16 && p.level < n->inner) {
             set_nontemporal(c, s, bytes);
-            fetch_ahead(n, size);
             nest_leave(n, n->inner);
             nest_enter(n, n->inner - 1);
             lval low = LLVMBuildAnd(c->b, LLVMBuildPtrToInt(c->b, p.v, c->i64, ""), cg_i64(c, bytes - 1), "");

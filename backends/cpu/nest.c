@@ -335,6 +335,8 @@ static vloop main_loop(kern *k, body *b, bool streaming)
         chunk(k, b, u);
     }
     nest_enter(n, n->inner);
+    n->j = v.j;
+    fetch_ahead(n, b->unroll);
     v.next = LLVMBuildAdd(c->b, v.j, cg_i64(c, b->unroll * n->lanes), "");
     v.last = cg_here(c);
     n->streaming = false;
@@ -547,12 +549,21 @@ static void close_loops(kern *k, body *b)
     }
 }
 
+static int nests_before(const plan *p, int step)
+{
+    int n = 0;
+    for (uint32_t i = 0; i < p->body->steps.n && p->body->steps.at[i] != step; i++)
+        n += p->steps.at[p->body->steps.at[i]].kind == STEP_NEST;
+    return n;
+}
+
 static void run(kern *k, body *b, int step)
 {
     nest *saved = k->n;
     nest_straight(&b->n, k);
     k->n = &b->n;
     choose(k, b, step);
+    b->n.ordinal = nests_before(k->p, step);
     for (uint32_t i = 0; b->s && i < b->s->items.n; i++)
         if (reduces_vector(k, b, b->s->items.at[i])) {
             accum r;

@@ -99,6 +99,7 @@ void plan_op_shape(const ir_func *f, ir_op o, int *rank, int64_t *shape); /* wha
 
 /* affine.c */
 bool plan_coef(const plan *p, ir_val v, int dim, int64_t *k); /* rise along dim; of pointers in bytes */
+bool plan_by_program(const plan *p, ir_val v);                /* does it lead to program_id? */
 uint32_t plan_root(const plan *p, ir_val pointer);            /* the argument it leads to, 0 = not told */
 bool plan_may_alias(uint32_t a, uint32_t b);
 bool plan_rereads(const plan *p, ir_op o); /* a load that may be done again wherever its value is wanted */
