@@ -1,6 +1,6 @@
 /* tile_bench.c: tile-bench: figures as JSON lines on stdout, one a figure; with --table a table of them last.
  *
- *   tile-bench [--suite=norm,latency]                     on the CPU
+ *   tile-bench [--suite=norm,quant,latency]               on the CPU
  *   tile-bench --device=cuda:0 [--suite=gemm,attn,norm] [--peer=cublas,copy,torch,...] [--shape=M,N,K]...
  *   tile-bench --check --device=interp|cuda:0             every laid-out kernel of --kernels=DIR against float64
  *
@@ -16,7 +16,7 @@
 static const char usage[] =
     "usage: tile-bench [options]\n"
     "  --device=DEV        cpu (default), cuda:0; with --check interp (default) too\n"
-    "  --suite=LIST        of gemm,attn,norm (on a GPU) and norm,latency (on the CPU)\n"
+    "  --suite=LIST        of gemm,attn,norm (on a GPU) and norm,quant,latency (on the CPU)\n"
     "  --shape=N,N,...     instead of the suite's own: gemm M,N,K; attn B,H,S,D (BH,S,D with --check); norm M,N. "
     "Repeats\n"
     "  --dtype=f16|bf16    kernels of that type alone\n"
@@ -169,6 +169,7 @@ typedef struct suite {
 static const suite suites[] = {
     {.name = "latency", .cold = true, .run = bench_cpu_latency},
     {.name = "norm", .run = bench_cpu_norm},
+    {.name = "quant", .run = bench_cpu_quant},
     {.name = "gemm", .on_gpu = true, .run = bench_gpu_gemm},
     {.name = "attn", .on_gpu = true, .run = bench_gpu_attn},
     {.name = "norm", .on_gpu = true, .run = bench_gpu_norm},
@@ -227,7 +228,7 @@ int main(int argc, char **argv)
     b.device = b.device ? b.device : b.check ? "interp" : "cpu";
     b.host = strncmp(b.device, "cuda", 4) != 0;
     b.small |= b.check && b.host;
-    b.suites = b.suites ? b.suites : b.host ? "norm,latency" : "gemm,attn,norm";
+    b.suites = b.suites ? b.suites : b.host ? "norm,quant,latency" : "gemm,attn,norm";
     b.peers = b.peers ? b.peers : "cublas,copy,cudnn,torch";
     b.kernels = b.kernels ? b.kernels : b.check || !b.host ? "tests/lower/nvptx/hand" : "kernels";
     int code = b.check ? bench_check(&b) : known_suites(&b) ? run_suites(&b) : 2;

@@ -3,6 +3,7 @@
  *   tile_bench.c         the command line, and the figures as JSON lines and as a table
  *   tile_bench_cpu.c     suite latency on the CPU
  *   tile_bench_rows.c    suite norm on the CPU, beside a streaming copy
+ *   tile_bench_quant.c   suite quant on the CPU: matrix times vector, beside one pass of reading
  *   tile_bench_hand.c    the laid-out kernels of a folder: what each is, opening one, the arguments of a launch
  *   tile_bench_data.c    random data, buffers with poisoned margins
  *   tile_bench_check.c   every such kernel against float64
@@ -53,6 +54,9 @@ void bench_emit(bench *b, const bench_figure *f);
 /* tile_bench_rows.c */
 void *bench_host_buffer(int64_t bytes); /* small numbers; exits where there is no memory; free() lets go */
 bool bench_cpu_norm(bench *b);
+
+/* tile_bench_quant.c */
+bool bench_cpu_quant(bench *b);
 
 /* tile_bench_cpu.c */
 bool bench_cpu_latency(bench *b);

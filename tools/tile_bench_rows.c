@@ -107,7 +107,8 @@ static void put_work(bench *b, work *w)
 {
     char peer[32];
     snprintf(peer, sizeof peer, "tile-%s", b->device);
-    bench_figure f = {.work = w->name, .dtype = "f32", .peer = peer, .us = time_median(w->us, ROUNDS), .best_us = w->us[0]};
+    bench_figure f = {
+        .work = w->name, .dtype = "f32", .peer = peer, .us = time_median(w->us, ROUNDS), .best_us = w->us[0]};
     f.shape.rank = w->rank;
     memcpy(f.shape.d, w->shape, sizeof w->shape);
     if (w->bytes > 0) {
@@ -188,8 +189,12 @@ static work of_rows(const char *name, const char *file, arrays *a, int width, in
 
 bool bench_cpu_norm(bench *b)
 {
-    arrays a = {bench_host_buffer(NORM_BYTES), bench_host_buffer(NORM_BYTES), bench_host_buffer(NORM_BYTES),
-                bench_host_buffer(1 << 20), {{{0}}}, {{0}}};
+    arrays a = {bench_host_buffer(NORM_BYTES),
+                bench_host_buffer(NORM_BYTES),
+                bench_host_buffer(NORM_BYTES),
+                bench_host_buffer(1 << 20),
+                {{{0}}},
+                {{0}}};
     for (int i = 0; i < 3; i++) {
         int64_t shape[2] = {NORM_BYTES / 4 / widths[i], widths[i]};
         a.rows[0][i] = tile_tensor_of(a.x, TILE_F32, 2, shape);

@@ -1,11 +1,11 @@
 /* affine.c: how a tile's elements change along a dimension, and which loads may be done again, told from the IR alone.
  *
- * plan_coef(v, dim): the constant by which an element exceeds its neighbour before it along dim; of pointers in bytes. It
- * holds without wrapping, or isn't told.
+ * plan_coef(v, dim): the constant by which an element exceeds its neighbour before it along dim; of pointers in bytes.
+ * It holds without wrapping, or isn't told.
  *
- * A load may be done anew wherever its value is wanted (class SYM) when it reads contiguous elements through an argument
- * that the kernel nowhere writes: by the language such memory doesn't change during a launch. A row then stays where it
- * is, in the cache, and isn't copied into a buffer beside it.
+ * A load may be done anew wherever its value is wanted (class SYM) when it reads contiguous elements through an
+ * argument that the kernel nowhere writes: by the language such memory doesn't change during a launch. A row then stays
+ * where it is, in the cache, and isn't copied into a buffer beside it.
  */
 #include "backends/cpu/plan.h"
 
@@ -64,7 +64,7 @@ bool plan_may_alias(uint32_t a, uint32_t b)
 
 /* ---- coefficients ---- */
 /* the operand's dimension behind a dimension of a reshape that adds and drops unit extents only; -1: none varies */
-static bool reshaped_dim(const ir_type_info *from, const ir_type_info *to, int dim, int *out)
+bool plan_reshaped_dim(const ir_type_info *from, const ir_type_info *to, int dim, int *out)
 {
     int i = 0;
     *out = -1;
@@ -82,7 +82,7 @@ static bool reshaped_dim(const ir_type_info *from, const ir_type_info *to, int d
     return true;
 }
 
-static bool const_int(const ir_func *f, ir_val v, int64_t *x)
+bool plan_const_int(const ir_func *f, ir_val v, int64_t *x)
 {
     for (int depth = 0; depth < DEPTH; depth++) {
         ir_op o = ir_def(f, v);
@@ -148,7 +148,7 @@ static bool coef_product(const plan *p, ir_op o, int dim, int64_t *k, int depth)
         return true;
     if (x && y)
         return false;
-    if (!const_int(f, ir_in(f, o, x ? 1 : 0), &by))
+    if (!plan_const_int(f, ir_in(f, o, x ? 1 : 0), &by))
         return false;
     *k = (x ? x : y) * by;
     return true;
@@ -188,7 +188,7 @@ static bool coef(const plan *p, ir_val v, int dim, int64_t *k, int depth)
         const ir_type_info *s = type_of(f, ir_in(f, o, 0));
         if (s->kind != TK_TILE || s->rank == 0)
             return true;
-        if (!reshaped_dim(s, t, dim, &from))
+        if (!plan_reshaped_dim(s, t, dim, &from))
             return false;
         return from < 0 || coef(p, ir_in(f, o, 0), from, k, depth);
     }

@@ -68,11 +68,11 @@ lv mem_atomic(nest *n, ir_op o)
     cg *c = k->c;
     const ir_func *f = k->f;
     uint32_t nv = values_of(ir_op_code(f, o));
-    lval p = lv_vec(n, ev(n, ir_in(f, o, 0), 0)), x[2], mask = n->hole;
+    lval p = lv_vec(n, ev(n, ir_in(f, o, 0), n->own)), x[2], mask = n->hole;
     for (uint32_t i = 0; i < nv; i++)
-        x[i] = lv_vec(n, ev(n, ir_in(f, o, 1 + i), 0));
+        x[i] = lv_vec(n, ev(n, ir_in(f, o, 1 + i), n->own));
     if (ir_nin(f, o) > 1 + nv) {
-        mask = lv_vec(n, ev(n, ir_in(f, o, 1 + nv), 0));
+        mask = lv_vec(n, ev(n, ir_in(f, o, 1 + nv), n->own));
         nest_enter(n, n->inner);
         if (n->hole)
             mask = LLVMBuildAnd(c->b, mask, n->hole, "");

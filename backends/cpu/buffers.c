@@ -233,7 +233,7 @@ static void walk(live *l, plan_region *r)
                         new_buffer(p, tile_bytes(p, ir_out(p->f, s.op, k)), s.pos, s.pos);
         if (s.kind == STEP_NEST)
             for (uint32_t k = 0; k < s.items.n; k++)
-                if (ir_op_code(p->f, s.items.at[k]) == IR_OP_reduce) {
+                if (ir_op_code(p->f, s.items.at[k]) == IR_OP_reduce && !plan_is_products(p->f, s.items.at[k])) {
                     ir_val v = ir_out(p->f, s.items.at[k], 0);
                     if (is_tile(p, v) && p->v[v.id].buffer < 0)
                         p->v[v.id].buffer = new_buffer(p, tile_bytes(p, v), s.pos, s.pos);
@@ -377,7 +377,7 @@ static void colour(plan *p)
         p->buffer_bytes = end > p->buffer_bytes ? end : p->buffer_bytes;
     }
     if (p->buffer_bytes)
-        p->buffer_bytes += 1024;
+        p->buffer_bytes += 4096; /* blocks of bytes may run past by more (products.c) */
 }
 
 void plan_buffers(plan *p)

@@ -226,6 +226,8 @@ static void classify_op(plan *p, ir_op o)
         classify_loop(p, o);
         return;
     }
+    if (plan_is_products(f, o))
+        plan_products_on_demand(p, o);
     bool data = false, tile_in = false;
     for (uint32_t i = 0; i < ir_nin(f, o); i++) {
         ir_val x = ir_in(f, o, i);
@@ -333,7 +335,8 @@ void plan_classify(plan *p)
 void plan_op_shape(const ir_func *f, ir_op o, int *rank, int64_t *shape)
 {
     ir_code code = ir_op_code(f, o);
-    ir_val v = code == IR_OP_store || code == IR_OP_reduce ? ir_in(f, o, 0) : ir_out(f, o, 0);
+    ir_val v =
+        code == IR_OP_store || (code == IR_OP_reduce && !plan_is_products(f, o)) ? ir_in(f, o, 0) : ir_out(f, o, 0);
     const ir_type_info *t = ir_type_of(f->m, ir_vtype(f, v));
     *rank = t->kind == TK_TILE ? t->rank : 0;
     for (int i = 0; i < *rank; i++)

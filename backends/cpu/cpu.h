@@ -8,6 +8,9 @@
  * + 1] is that level's open block: it has no terminator until the nest is complete, so code can be added at its end
  * while the loops inside it are being made.
  *
+ * A nest may run through several rows side by side (jam): its outermost-but-vector loop steps by so many, and each
+ * item is done for each row before the next; `own` is then the index of the row at hand.
+ *
  *   block[0]                       scalars, bases
  *   block[1]   for i:              row bases, values broadcast along rows
  *   block[2]     for j by U * W:   vectors of W lanes, element j + lane
@@ -46,22 +49,34 @@ typedef enum part { PART_MAIN, PART_TAIL } part;
 
 typedef struct kern kern;
 
+/* what a turn of the main part reads of a row: so many bytes a lane from base on */
+typedef struct stream {
+    lval base;
+    uint32_t root; /* the argument */
+    uint32_t row;  /* own index */
+    int64_t step;
+} stream;
+
 typedef struct nest {
     kern *k;
     int inner; /* level of the vector loop; -1: straight-line code */
     lblock block[IR_MAX_RANK + 2];
     int step; /* id of the plan step, -1 = none */
     int ordinal;  /* among those, from 0 */
+    uint32_t own; /* the index, in sets, of what code is being made for */
     int lanes;
     int64_t extent; /* of the vector dimension */
     part part;
     bool streaming;   /* this copy of the main part stores past the caches */
     lval j;           /* first element of the chunk, i64 */
     lval hole;        /* lanes inside the extent, NULL = all */
-    VEC(coords) sets; /* interned index tuples; 0 is the nest's own index */
+    VEC(coords) sets; /* interned index tuples */
     map64 outer_memo, inner_memo;
     VEC(lv) memo;
     map64 splats;
+    map64 wide; /* products.c: values of whole blocks, for one chunk; ids in wides */
+    VEC(lval) wides;
+    VEC(stream) streams;
     VEC(lval) limits;  /* i64: elements for which an assumption holds, known before the vector loop */
     VEC(lval) aligned; /* i1: the rows that streaming stores go to begin at a vector boundary */
 } nest;
@@ -126,11 +141,20 @@ lval to_memory(cg *c, lval x, dtype d);
 lval from_memory(cg *c, lval x, dtype d);
 lv mem_load(nest *n, ir_op o, uint32_t at);
 void mem_store(nest *n, ir_op o);
+void fetch_streams(nest *n, const uint32_t *own, int64_t rows, int unroll); /* own: of rows side by side */
 void fetch_ahead(nest *n, int unroll); /* what this turn of the main part, over unroll vectors, prefetches */
 
 lv mem_atomic(nest *n, ir_op o);
 void point_memory(kern *k, ir_op o); /* rank-0 load, store, atomic */
 lval atomic_one(kern *k, ir_op o, lval p, const lval *x);
+
+lval mem_mask(nest *n, ir_op o, uint32_t operand, uint32_t at); /* of a load or store, NULL = every lane */
+lval mem_zeros(kern *k);                                       /* address of 64 bytes of zeros */
+lval mem_or_zeros(kern *k, lval p, lval on);                   /* p, or that where on (NULL = yes) is false */
+void note_stream(nest *n, ir_op o, lv p);                      /* load o reads from p, contiguous by the row */
+
+/* products.c: sums of products of bytes along the last dimension */
+lv products(nest *n, ir_op o, uint32_t at);
 
 /* region.c: pure regions (of reduce, scan, map) on values of `lanes` lanes */
 void region_prepare(kern *k, ir_region r); /* emits the outer scalars it uses; before any loop of the caller's own */
@@ -147,6 +171,7 @@ void nest_copy(kern *k, ir_val v, dtype to, lval base, const int64_t *stride, in
 /* reduce.c: accumulators of simple reductions along the vector dimension */
 typedef struct accum {
     ir_op o;
+    int row; /* of those side by side */
     cg_elt_op elt;
     lval acc[8]; /* current value of each slot */
     lval phi[8];

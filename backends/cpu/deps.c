@@ -66,7 +66,8 @@ void plan_visit_op(plan_visit *w, ir_op o)
     ir_code code = ir_op_code(f, o);
     w->now++;
     for (uint32_t i = 0; i < ir_nin(f, o); i++) {
-        bool nest = (ir_info(f, o)->flags & ELT) || code == IR_OP_map || (code == IR_OP_reduce && !plan_is_whole(f, o));
+        bool nest = (ir_info(f, o)->flags & ELT) || code == IR_OP_map ||
+                    (code == IR_OP_reduce && !plan_is_whole(f, o) && !plan_is_products(f, o));
         walk(w, ir_in(f, o, i), nest || (code == IR_OP_dot && i == 2));
     }
     if (code == IR_OP_map || code == IR_OP_reduce || code == IR_OP_scan)

@@ -14,6 +14,7 @@ void nest_straight(nest *n, kern *k)
     map_init(&n->outer_memo, k->a);
     map_init(&n->inner_memo, k->a);
     map_init(&n->splats, k->a);
+    map_init(&n->wide, k->a);
     coords none = {0};
     vec_push(k->a, &n->sets, none);
 }
@@ -197,7 +198,8 @@ static lv ev_new(nest *n, ir_val v, uint32_t at)
     ir_op o = ir_def(f, v);
     if (x->cls == VC_SHIFT)
         return moved(n, v, ev(n, x->init, at));
-    bool here = x->cls == VC_DATA && x->step == n->step && at == 0 && o.id && (ir_info(f, o)->flags & ELT);
+    bool here = x->cls == VC_DATA && x->step == n->step && at == n->own && o.id &&
+                ((ir_info(f, o)->flags & ELT) || plan_is_products(f, o));
     if (x->cls == VC_CARRIED || (x->cls == VC_DATA && !here)) {
         int64_t shape[IR_MAX_RANK];
         memcpy(shape, ir_type_of(f->m, ir_vtype(f, v))->shape, sizeof shape);
@@ -222,6 +224,8 @@ static lv ev_new(nest *n, ir_val v, uint32_t at)
         return ev_view(n, o, v, at);
     case IR_OP_load:
         return mem_load(n, o, at);
+    case IR_OP_reduce:
+        return products(n, o, at);
     default:
         return ev_elt(n, o, at);
     }

@@ -1,6 +1,7 @@
 /* memory.c: loads, stores and the kernel's own buffers.
  *
  *   address LIN by the element   vector load or store, masked where lanes may be off
+ *   address LIN by another step  a load of each lane; one that is off reads zeros instead. Stores scatter
  *   address UNI                  one load for all lanes
  *   anything else                gather or scatter
  *
@@ -127,7 +128,7 @@ void buffer_write(nest *n, lval base, lty mem, lv lin, lval x)
 
 /* ---- loads and stores of nests ---- */
 /* NULL = every lane; a row's mask is an assumption of the main part */
-static lval mask_of(nest *n, ir_op o, uint32_t operand, uint32_t at)
+lval mem_mask(nest *n, ir_op o, uint32_t operand, uint32_t at)
 {
     cg *c = n->k->c;
     const ir_func *f = n->k->f;
@@ -161,9 +162,57 @@ static lval one_masked_load(nest *n, lty mem, lval p, lval mask, lval other)
     return r;
 }
 
+/* ---- lanes at a constant distance ---- */
+lval mem_zeros(kern *k)
+{
+    cg *c = k->c;
+    lval g = LLVMGetNamedGlobal(c->mod, "zeros");
+    if (g)
+        return g;
+    g = LLVMAddGlobal(c->mod, LLVMArrayType2(c->i8, 64), "zeros");
+    LLVMSetInitializer(g, LLVMConstNull(LLVMArrayType2(c->i8, 64)));
+    LLVMSetGlobalConstant(g, true);
+    LLVMSetLinkage(g, LLVMPrivateLinkage);
+    LLVMSetAlignment(g, 64);
+    return g;
+}
+
+lval mem_or_zeros(kern *k, lval p, lval on)
+{
+    return on ? cg_sel(k->c, on, p, mem_zeros(k)) : p;
+}
+
+/* a load and an insertion a lane: faster than a gather, and there is none for narrow elements */
+static lval strided_load(nest *n, lty mem, lv p, lval mask, lval other)
+{
+    kern *k = n->k;
+    cg *c = k->c;
+    lval first = lane_index(n, p), x = LLVMGetPoison(cg_vec(mem, n->lanes));
+    for (int i = 0; i < n->lanes; i++) {
+        lval at = cg_gep(c, c->i8, first, cg_i64(c, i * p.k));
+        at = mem_or_zeros(k, at, mask ? cg_extract(c, mask, i) : NULL);
+        x = cg_insert(c, x, cg_load(c, mem, at, bytes_of(c, mem)), i);
+    }
+    return mask && other ? cg_sel(c, mask, x, other) : x;
+}
+
 static dtype elem_of(const ir_func *f, ir_val v)
 {
     return ir_type_dt(f->m, ir_vtype(f, v));
+}
+
+void note_stream(nest *n, ir_op o, lv p)
+{
+    kern *k = n->k;
+    if (n->part != PART_MAIN || n->streaming || p.level != n->inner - 1 || p.level < 0)
+        return;
+    stream s = {p.v, plan_root(k->p, ir_in(k->f, o, 0)), n->own, p.k};
+    for (uint32_t i = 0; i < n->streams.n; i++) {
+        const stream *t = &n->streams.at[i];
+        if (t->root == s.root && t->row == s.row && t->step == s.step)
+            return;
+    }
+    vec_push(k->a, &n->streams, s);
 }
 
 static void note_read(nest *n, lval base, int64_t bytes)
@@ -183,7 +232,7 @@ lv mem_load(nest *n, ir_op o, uint32_t index)
     dtype d = elem_of(f, ir_out(f, o, 0));
     lty mem = cg_mem(c, d);
     lv p = ev(n, ir_in(f, o, 0), index);
-    lval mask = mask_of(n, o, 1, index), other = NULL;
+    lval mask = mem_mask(n, o, 1, index), other = NULL;
     if (ir_nin(f, o) > 2) {
         other = lv_vec(n, ev(n, ir_in(f, o, 2), index));
         nest_enter(n, n->inner);
@@ -191,18 +240,22 @@ lv mem_load(nest *n, ir_op o, uint32_t index)
     }
     lv r = {.form = LV_VEC, .level = (int8_t)n->inner, .assumed = true};
     bool contiguous = p.form == LV_LIN && p.k == (int64_t)bytes_of(c, mem);
-    bool one = n->lanes == 1 || (p.form == LV_UNI && !mask);
-    lval at = p.form == LV_UNI && one ? p.v : contiguous ? NULL : lv_vec(n, p);
+    bool one = n->lanes == 1 || (p.form == LV_UNI && !mask), strided = p.form == LV_LIN && !contiguous && !one;
+    lval at = p.form == LV_UNI && one ? p.v : contiguous || strided ? NULL : lv_vec(n, p);
     nest_enter(n, n->inner);
     cg_debug_loc(c, f->m, ir_o(f, o)->loc);
-    if (!at)
+    if (!at && !strided)
         at = lane_index(n, p);
     if (contiguous && n->part == PART_MAIN && !n->streaming && n->inner == 0 && k->depth == 1 &&
         plan_by_program(k->p, ir_in(f, o, 0)))
         note_read(n, p.v, n->extent * (int64_t)bytes_of(c, mem));
+    if (p.form == LV_LIN)
+        note_stream(n, o, p);
     if (one) {
         r.v = mask ? one_masked_load(n, mem, at, mask, other) : cg_load(c, mem, at, bytes_of(c, mem));
         r.form = p.form == LV_UNI && !mask ? LV_UNI : LV_VEC;
+    } else if (strided) {
+        r.v = strided_load(n, mem, p, mask, other);
     } else {
         r.v = vector_load(c, mem, at, mask, other, n->lanes);
     }
@@ -285,6 +338,41 @@ void fetch_ahead(nest *n, int unroll)
     }
 }
 
+/* Rows side by side: what the rows after these hold at this place; where that is far, what follows in these. */
+#define FAR (64 << 10)
+
+static const stream *stream_of(const nest *n, const stream *like, uint32_t row)
+{
+    for (uint32_t i = 0; i < n->streams.n; i++) {
+        const stream *s = &n->streams.at[i];
+        if (s->root == like->root && s->step == like->step && s->row == row)
+            return s;
+    }
+    return NULL;
+}
+
+void fetch_streams(nest *n, const uint32_t *own, int64_t rows, int unroll)
+{
+    cg *c = n->k->c;
+    for (uint32_t i = 0; i < n->streams.n; i++) {
+        const stream *s = &n->streams.at[i], *first = stream_of(n, s, own[0]), *second = stream_of(n, s, own[1]);
+        int64_t turn = s->step * n->lanes * unroll;
+        if (turn <= 0 || !first || !second)
+            continue;
+        nest_enter(n, n->inner - 1);
+        lval pitch = LLVMBuildSub(c->b, LLVMBuildPtrToInt(c->b, second->base, c->i64, ""),
+                                  LLVMBuildPtrToInt(c->b, first->base, c->i64, ""), "");
+        lval next = LLVMBuildMul(c->b, pitch, cg_i64(c, rows), "");
+        lval near = cg_icmp(c, LLVMIntULT, next, cg_i64(c, FAR));
+        lval base = cg_gep(c, c->i8, s->base, cg_sel(c, near, next, cg_i64(c, FETCH_AHEAD)));
+        nest_leave(n, n->inner - 1);
+        nest_enter(n, n->inner);
+        lval off = LLVMBuildMul(c->b, n->j, cg_i64(c, s->step), "");
+        for (int64_t x = 0; x < turn; x += LINE)
+            fetch(n, base, off, x);
+    }
+}
+
 void mem_store(nest *n, ir_op o)
 {
     kern *k = n->k;
@@ -292,8 +380,8 @@ void mem_store(nest *n, ir_op o)
     const ir_func *f = k->f;
     dtype d = elem_of(f, ir_in(f, o, 1));
     lty mem = cg_mem(c, d);
-    lv p = ev(n, ir_in(f, o, 0), 0), xv = ev(n, ir_in(f, o, 1), 0);
-    lval mask = mask_of(n, o, 2, 0), x = lv_vec(n, xv);
+    lv p = ev(n, ir_in(f, o, 0), n->own), xv = ev(n, ir_in(f, o, 1), n->own);
+    lval mask = mem_mask(n, o, 2, n->own), x = lv_vec(n, xv);
     unsigned size = bytes_of(c, mem);
     bool contiguous = p.form == LV_LIN && p.k == (int64_t)size;
     lval at = contiguous ? NULL : lv_vec(n, p);

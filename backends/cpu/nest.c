@@ -14,6 +14,7 @@
 #include <string.h>
 
 #define MAX_UNROLL 4
+#define MAX_JAM 4
 
 typedef struct body {
     nest n;
@@ -35,15 +36,23 @@ typedef struct body {
     lblock head[IR_MAX_RANK];
     lval i[IR_MAX_RANK];
     int dim[IR_MAX_RANK];
+    int jam, row;          /* rows side by side, and the one at hand */
+    uint32_t own[MAX_JAM]; /* their indices */
 } body;
 
 typedef struct vloop {
     lblock head, last;
     lval j, next;
-    lval phi[PLAN_MAX_REDUCTIONS][MAX_UNROLL];
+    lval phi[PLAN_MAX_REDUCTIONS * MAX_JAM][MAX_UNROLL];
 } vloop;
 
 /* ---- shape of the nest ---- */
+/* products are an element like any other */
+static bool is_reduce(const ir_func *f, ir_op o)
+{
+    return ir_op_code(f, o) == IR_OP_reduce && !plan_is_products(f, o);
+}
+
 static int width_of(const ir_func *f, ir_val v, int widest)
 {
     ir_type t = ir_vtype(f, v);
@@ -62,9 +71,9 @@ static int lanes_for(const body *b, const cg *c, const ir_func *f, int64_t exten
     for (uint32_t i = 0; b->s && i < b->s->items.n; i++) {
         ir_op o = b->s->items.at[i];
         ir_code code = ir_op_code(f, o);
-        if (code == IR_OP_store || code == IR_OP_reduce || code == IR_OP_cast || (code >= IR_OP_eq && code <= IR_OP_ge))
+        if (code == IR_OP_store || is_reduce(f, o) || code == IR_OP_cast || (code >= IR_OP_eq && code <= IR_OP_ge))
             widest = width_of(f, ir_in(f, o, code == IR_OP_store), widest);
-        if (ir_nout(f, o) && code != IR_OP_reduce)
+        if (ir_nout(f, o) && !is_reduce(f, o))
             widest = width_of(f, ir_out(f, o, 0), widest);
     }
     int lanes = c->vector_bytes / (widest ? widest : 4);
@@ -122,7 +131,16 @@ static bool may_flatten(const kern *k, const body *b, int step)
 
 static bool reduces_vector(const kern *k, const body *b, ir_op o)
 {
-    return ir_op_code(k->f, o) == IR_OP_reduce && ir_int(k->f, o, KEY_axis, 0) == b->vdim;
+    return is_reduce(k->f, o) && ir_int(k->f, o, KEY_axis, 0) == b->vdim;
+}
+
+/* what the rows have in common is then loaded and computed once, and the sums don't wait for each other */
+static int rows_side_by_side(int64_t rows)
+{
+    int n = MAX_JAM;
+    while (rows % n)
+        n--;
+    return n;
 }
 
 static void choose(kern *k, body *b, int step)
@@ -145,13 +163,17 @@ static void choose(kern *k, body *b, int step)
             b->dim[b->nouter++] = d;
     }
     n->lanes = lanes_for(b, k->c, k->f, n->extent);
-    bool reduces = false;
+    bool reduces = false, has_products = false;
     for (uint32_t i = 0; b->s && i < b->s->items.n; i++) {
         reduces |= reduces_vector(k, b, b->s->items.at[i]);
+        has_products |= plan_is_products(k->f, b->s->items.at[i]);
         b->may_stream |= ir_op_code(k->f, b->s->items.at[i]) == IR_OP_store;
     }
     uint32_t size = b->s ? b->s->items.n : 1;
-    b->unroll = reduces ? MAX_UNROLL : size <= 24 ? 2 : 1;
+    b->jam = 1;
+    if (reduces && b->nouter)
+        b->jam = rows_side_by_side(b->shape[b->dim[b->nouter - 1]]);
+    b->unroll = has_products ? 1 : reduces ? MAX_UNROLL / (b->jam > 2 ? 2 : 1) : size <= 24 ? 2 : 1;
     b->may_stream &= !reduces;
     while (b->unroll > 1 && b->unroll * n->lanes > n->extent)
         b->unroll /= 2;
@@ -175,6 +197,14 @@ static void open_loops(kern *k, body *b, int step)
     }
     own.at[b->vdim] = (lv){.v = cg_i64(c, 0), .k = 1, .form = LV_LIN, .level = -1};
     n->sets.at[0] = own;
+    for (int u = 1; u < b->jam; u++) {
+        int l = b->nouter - 1;
+        coords row = own;
+        nest_enter(n, l);
+        row.at[b->dim[l]] = lv_uni(LLVMBuildAdd(c->b, b->i[l], cg_i64(c, u), ""), l);
+        nest_leave(n, l);
+        b->own[u] = coords_id(n, &row);
+    }
 }
 
 /* ---- one chunk ---- */
@@ -184,8 +214,8 @@ static void put_in_buffer(kern *k, body *b, ir_val v)
     cg *c = k->c;
     const plan_val *x = &k->p->v[v.id];
     dtype d = ir_type_dt(k->f->m, ir_vtype(k->f, v));
-    lv lin = linear_index(n, &n->sets.at[0], b->shape);
-    lval y = lv_vec(n, ev(n, v, 0));
+    lv lin = linear_index(n, &n->sets.at[n->own], b->shape);
+    lval y = lv_vec(n, ev(n, v, n->own));
     nest_enter(n, n->inner);
     buffer_write(n, buffer_address(k, x->buffer), cg_mem(c, d), lin, to_memory(c, y, d));
     nest_leave(n, n->inner);
@@ -197,13 +227,13 @@ static void map_item(kern *k, nest *n, ir_op o)
     uint32_t nin = ir_nin(f, o), nout = ir_nout(f, o);
     lval *in = ARENA_ARRAY(k->a, lval, nin), *out = ARENA_ARRAY(k->a, lval, nout);
     for (uint32_t i = 0; i < nin; i++)
-        in[i] = lv_vec(n, ev(n, ir_in(f, o, i), 0));
+        in[i] = lv_vec(n, ev(n, ir_in(f, o, i), n->own));
     region_prepare(k, ir_op_region(f, o, 0));
     nest_enter(n, n->inner);
     region_eval_lanes(k, ir_op_region(f, o, 0), in, nin, n->lanes, out, nout);
     nest_leave(n, n->inner);
     for (uint32_t i = 0; i < nout; i++)
-        memo_set(n, ir_out(f, o, i), 0, (lv){.v = out[i], .form = LV_VEC, .level = (int8_t)n->inner});
+        memo_set(n, ir_out(f, o, i), n->own, (lv){.v = out[i], .form = LV_VEC, .level = (int8_t)n->inner});
 }
 
 static void reduce_item(kern *k, body *b, ir_op o, int slot)
@@ -216,9 +246,9 @@ static void reduce_item(kern *k, body *b, ir_op o, int slot)
     }
     accum *r = NULL;
     for (uint32_t i = 0; i < b->red.n; i++)
-        if (b->red.at[i].o.id == o.id)
+        if (b->red.at[i].o.id == o.id && b->red.at[i].row == b->row)
             r = &b->red.at[i];
-    lval x = lv_vec(n, ev(n, ir_in(k->f, o, 0), 0));
+    lval x = lv_vec(n, ev(n, ir_in(k->f, o, 0), n->own));
     nest_enter(n, n->inner);
     if (n->hole)
         x = cg_sel(c, n->hole, x, accum_identity(k, r, n->lanes));
@@ -246,45 +276,59 @@ static void copy_chunk(kern *k, body *b)
     nest_leave(n, n->inner);
 }
 
-static void chunk(kern *k, body *b, int slot)
+static void chunk_row(kern *k, body *b, int slot)
 {
     nest *n = &b->n;
     const ir_func *f = k->f;
-    map_clear(&n->inner_memo);
-    if (!b->s) {
-        copy_chunk(k, b);
-        return;
-    }
     for (uint32_t i = 0; i < b->s->items.n; i++) {
         ir_op o = b->s->items.at[i];
         switch (ir_op_code(f, o)) {
         case IR_OP_load:
-            memo_set(n, ir_out(f, o, 0), 0, mem_load(n, o, 0));
+            memo_set(n, ir_out(f, o, 0), n->own, mem_load(n, o, n->own));
             break;
         case IR_OP_store:
             mem_store(n, o);
             break;
         case IR_OP_atomic_rmw:
         case IR_OP_atomic_cas:
-            memo_set(n, ir_out(f, o, 0), 0, mem_atomic(n, o));
+            memo_set(n, ir_out(f, o, 0), n->own, mem_atomic(n, o));
             break;
         case IR_OP_map:
             map_item(k, n, o);
             break;
         case IR_OP_reduce:
-            reduce_item(k, b, o, slot);
+            if (is_reduce(f, o))
+                reduce_item(k, b, o, slot);
+            else
+                ev(n, ir_out(f, o, 0), n->own);
             break;
         default:
-            ev(n, ir_out(f, o, 0), 0);
+            ev(n, ir_out(f, o, 0), n->own);
             break;
         }
     }
     for (uint32_t i = 0; i < b->s->items.n; i++) {
         ir_op o = b->s->items.at[i];
-        for (uint32_t q = 0; q < ir_nout(f, o) && ir_op_code(f, o) != IR_OP_reduce; q++)
+        for (uint32_t q = 0; q < ir_nout(f, o) && !is_reduce(f, o); q++)
             if (k->p->v[ir_out(f, o, q).id].buffer >= 0)
                 put_in_buffer(k, b, ir_out(f, o, q));
     }
+}
+
+static void chunk(kern *k, body *b, int slot)
+{
+    nest *n = &b->n;
+    map_clear(&n->inner_memo);
+    map_clear(&n->wide);
+    if (!b->s) {
+        copy_chunk(k, b);
+        return;
+    }
+    for (b->row = 0; b->row < b->jam; b->row++) {
+        n->own = b->own[b->row];
+        chunk_row(k, b, slot);
+    }
+    n->own = 0;
 }
 
 /* ---- the vector loop ---- */
@@ -337,6 +381,8 @@ static vloop main_loop(kern *k, body *b, bool streaming)
     nest_enter(n, n->inner);
     n->j = v.j;
     fetch_ahead(n, b->unroll);
+    if (b->jam > 1)
+        fetch_streams(n, b->own, b->shape[b->dim[b->nouter - 1]], b->unroll);
     v.next = LLVMBuildAdd(c->b, v.j, cg_i64(c, b->unroll * n->lanes), "");
     v.last = cg_here(c);
     n->streaming = false;
@@ -399,7 +445,7 @@ static void finish_reductions(kern *k, body *b, vloop *merge, int rotated)
             k->scalar[out.id] = x;
             continue;
         }
-        coords at = n->sets.at[0];
+        coords at = n->sets.at[b->own[r->row]];
         const ir_type_info *t = ir_type_of(k->f->m, ir_vtype(k->f, out));
         at.rank = t->rank;
         memmove(at.at + b->vdim, at.at + b->vdim + 1, (size_t)(b->rank - 1 - b->vdim) * sizeof(lv));
@@ -539,7 +585,8 @@ static void close_loops(kern *k, body *b)
     nest *n = &b->n;
     for (int l = b->nouter - 1; l >= 0; l--) {
         lblock here = cg_here(c), exit = cg_block(c, "rows.done");
-        lval next = LLVMBuildAdd(c->b, b->i[l], cg_i64(c, 1), ""), zero = cg_i64(c, 0);
+        int64_t step = l == b->nouter - 1 ? b->jam : 1;
+        lval next = LLVMBuildAdd(c->b, b->i[l], cg_i64(c, step), ""), zero = cg_i64(c, 0);
         LLVMBuildCondBr(c->b, cg_icmp(c, LLVMIntSLT, next, cg_i64(c, b->shape[b->dim[l]])), b->head[l], exit);
         lblock before = n->block[l];
         cg_at(c, before);
@@ -565,9 +612,10 @@ static void run(kern *k, body *b, int step)
     choose(k, b, step);
     b->n.ordinal = nests_before(k->p, step);
     for (uint32_t i = 0; b->s && i < b->s->items.n; i++)
-        if (reduces_vector(k, b, b->s->items.at[i])) {
+        for (int u = 0; u < b->jam && reduces_vector(k, b, b->s->items.at[i]); u++) {
             accum r;
             accum_init(k, &r, b->s->items.at[i], b->n.lanes);
+            r.row = u;
             vec_push(k->a, &b->red, r);
         }
     open_loops(k, b, step);

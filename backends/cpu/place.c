@@ -96,14 +96,14 @@ static bool is_nest_op(const ir_func *f, ir_op o)
 {
     ir_code code = ir_op_code(f, o);
     if (code == IR_OP_reduce)
-        return !plan_is_whole(f, o);
+        return !plan_is_whole(f, o); /* products too */
     return code == IR_OP_map || (ir_info(f, o)->flags & ELT);
 }
 
 /* its element is at hand in the nest that computes it */
 static bool is_fusable(const ir_func *f, ir_op o)
 {
-    return is_nest_op(f, o) && ir_op_code(f, o) != IR_OP_reduce;
+    return is_nest_op(f, o) && (ir_op_code(f, o) != IR_OP_reduce || plan_is_products(f, o));
 }
 
 static void on_dep(plan_visit *v, ir_val d, bool ident)
@@ -267,7 +267,7 @@ static bool is_full(const placer *w, const plan_step *t)
 {
     uint32_t n = 0;
     for (uint32_t i = 0; i < t->items.n; i++)
-        n += ir_op_code(w->p->f, t->items.at[i]) == IR_OP_reduce;
+        n += ir_op_code(w->p->f, t->items.at[i]) == IR_OP_reduce && !plan_is_products(w->p->f, t->items.at[i]);
     return n >= PLAN_MAX_REDUCTIONS;
 }
 
@@ -401,7 +401,8 @@ static bool is_anchor(const placer *w, ir_op o)
     const ir_func *f = w->p->f;
     if (ir_info(f, o)->flags & WRITE || is_barrier(f, o))
         return true;
-    return (ir_op_code(f, o) == IR_OP_reduce || plan_is_whole(f, o)) && !is_dead(w, o);
+    bool reduces = ir_op_code(f, o) == IR_OP_reduce && !plan_is_products(f, o);
+    return (reduces || plan_is_whole(f, o)) && !is_dead(w, o);
 }
 
 void plan_place(plan *p, plan_region *r)

@@ -99,10 +99,17 @@ void plan_op_shape(const ir_func *f, ir_op o, int *rank, int64_t *shape); /* wha
 
 /* affine.c */
 bool plan_coef(const plan *p, ir_val v, int dim, int64_t *k); /* rise along dim; of pointers in bytes */
+bool plan_const_int(const ir_func *f, ir_val v, int64_t *x);  /* a constant in every element */
+bool plan_reshaped_dim(const ir_type_info *from, const ir_type_info *to, int dim, int *out);
 bool plan_by_program(const plan *p, ir_val v);                /* does it lead to program_id? */
 uint32_t plan_root(const plan *p, ir_val pointer);            /* the argument it leads to, 0 = not told */
 bool plan_may_alias(uint32_t a, uint32_t b);
 bool plan_rereads(const plan *p, ir_op o); /* a load that may be done again wherever its value is wanted */
+
+/* bytes.c: sums of products of bytes */
+bool plan_is_products(const ir_func *f, ir_op o);
+bool plan_all_true(const plan *p, ir_val mask, int dim); /* or false: along dim it is the same everywhere */
+void plan_products_on_demand(plan *p, ir_op o);          /* what lies between its leaves and it becomes SYM */
 
 /* deps.c: fn is called once for each DATA or CARRIED value that v (or op o) reads, through SYM and SCALAR values; ident
  * says whether at the reader's own index */

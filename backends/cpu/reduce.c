@@ -109,9 +109,9 @@ void reduce_along(nest *n, ir_op o, int rank, const int64_t *shape)
     accum_init(k, &r, o, n->lanes);
     int64_t along = ir_int(f, o, KEY_axis, 0);
     ir_val out = ir_out(f, o, 0);
-    lval x = lv_vec(n, ev(n, ir_in(f, o, 0), 0));
-    lv i = n->sets.at[0].at[along];
-    coords at = n->sets.at[0];
+    lval x = lv_vec(n, ev(n, ir_in(f, o, 0), n->own));
+    lv i = n->sets.at[n->own].at[along];
+    coords at = n->sets.at[n->own];
     at.rank = rank - 1;
     memmove(at.at + along, at.at + along + 1, (size_t)(rank - 1 - along) * sizeof(lv));
     int64_t rest[IR_MAX_RANK];

@@ -116,5 +116,6 @@ void kt_tokens(void);
 void kt_matmul(void);
 void kt_lines(void);
 void kt_quant(void);
+void kt_matvec(void);
 
 #endif

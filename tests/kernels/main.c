@@ -65,6 +65,7 @@ int main(int argc, char **argv)
         {"matmul", kt_matmul},
         {"lines", kt_lines},
         {"quant", kt_quant},
+        {"matvec", kt_matvec},
     };
     const char *family = NULL;
     if (!parse(argc, argv, &family)) {
