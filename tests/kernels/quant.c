@@ -1,4 +1,4 @@
-/* quant.c: gguf.tile, dequantise.tile and quantise.tile.
+/* quant.c: gguf.tile, dequantise.tile, quantise.tile and matmul_gguf.tile.
  *
  * The reference of GGUF's formats is itself held to sums that another implementation gave: those of the `gguf` Python
  * package, version 0.19.0 (gguf.quants.dequantize), over the two blocks that `sample_blocks` makes.
@@ -125,6 +125,46 @@ static void dequantise(const struct sample *s, dtype ut, int64_t v, int64_t kb, 
     kt_end(&t);
 }
 
+/* y = act(x @ W^T + bias) + residual */
+static void linear(const char *kernel, const struct sample *s, dtype dt, const char *compute, int64_t m, int64_t n,
+                   int64_t kb, bool extras)
+{
+    kt t;
+    const ref_gguf_format *f = ref_gguf_find(s->name);
+    if (!f || !kt_begin(&t, "matmul_gguf", kernel, "%s %s %s %lldx%lldx%lld%s", s->name, dtypes[dt].name, compute,
+                        (long long)m, (long long)n, (long long)kb, extras ? " bias residual" : ""))
+        return;
+    int64_t k = kb * f->qk;
+    bool tile = !strcmp(kernel, "linear_gguf");
+    double eps = !strcmp(compute, "f32") ? 0 : 2 * kt_eps(!strcmp(compute, "f16") ? DT_F16 : DT_BF16);
+    kt_def(&t, "decode=blocks_%s", s->name);
+    kt_def(&t, "QK=%d", f->qk);
+    if (tile) {
+        kt_def(&t, "BM=16");
+        kt_def(&t, "BN=16");
+        kt_def(&t, "COMPUTE=%s", compute);
+    }
+    double *x = kt_in(&t, dt, FILL_NORMAL, 2, (int64_t[]){m, k});
+    double *w = kt_in(&t, DT_U8, FILL_BITS, 3, (int64_t[]){n, kb, f->bytes});
+    uint8_t *raw = random_rows(&t, s, w, n * kb, f->bytes);
+    double *b = extras ? kt_in(&t, DT_F32, FILL_NORMAL, 1, &n) : NULL;
+    if (!b)
+        kt_none(&t);
+    double *r = extras ? kt_in(&t, dt, FILL_NORMAL, 2, (int64_t[]){m, n}) : NULL;
+    if (!r)
+        kt_none(&t);
+    double *y = kt_out(&t, dt, 2, (int64_t[]){m, n}), *mag = kt_temp(&t, m * n), *values = kt_temp(&t, n * k);
+    kt_tol(&t, 1.01, 0);
+    double *slack = kt_slack(&t);
+    ref_gguf_values(f, raw, n * kb, values);
+    ref_matmul(x, values, true, m, n, k, y, mag);
+    for (int64_t i = 0; i < m * n; i++) {
+        y[i] += (b ? b[i % n] : 0) + (r ? r[i] : 0);
+        slack[i] = (mag[i] + (double)k * 4e-6) * ((double)(k + 4) * 0x1p-24 + eps) + (double)k * 4e-6 * 0.02;
+    }
+    kt_end(&t);
+}
+
 static void group(bool four, bool is_signed, dtype st, dtype ut, int64_t v, int64_t groups, int64_t width, bool zeros)
 {
     kt t;
@@ -188,6 +228,8 @@ void kt_quant(void)
         reference(&samples[i]);
         dequantise(&samples[i], types[i % 3], 3, 5, 0);
         dequantise(&samples[i], DT_F32, 7, 1, 5);
+        linear("linear_gguf", &samples[i], types[i % 3], "f32", 17, 19, 3, i % 2);
+        linear("matvec_gguf", &samples[i], types[(i + 1) % 3], "f32", 2, 19, 3, i % 2);
     }
     EACH(d, types)
     {
