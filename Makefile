@@ -94,6 +94,7 @@ $(B)/test-runner $(B)/run-tests $(B)/kernel-tests:
 $(B)/unit/%: $(B)/tests/unit/%.o $(ROOMS)
 	@mkdir -p $(@D)
 	$(call say,ld,$@)$(CC) -o $@ $< $(LINK) -lcheck -lsubunit -lrt -lm
+$(B)/unit/test_launch_hot: private LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=posix_memalign,--wrap=aligned_alloc
 $(B)/unit/test_cuda $(B)/unit/test_cuda_code: $(B)/unit/fake_cuda.so
 $(B)/unit/fake_cuda.so: $(B)/tests/unit/fake_cuda.o
 	@mkdir -p $(@D)

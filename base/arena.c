@@ -44,6 +44,13 @@ void arena_init(arena *a, size_t limit)
     a->limit = limit;
 }
 
+void arena_init_on(arena *a, void *room, size_t n)
+{
+    arena_init(a, 0);
+    a->beg = room;
+    a->end = (char *)room + n;
+}
+
 void arena_fini(arena *a)
 {
     for (arena_chunk *c = a->chunks; c;) {

@@ -36,6 +36,8 @@ typedef struct arena_pos {
 
 /* arena.c */
 void arena_init(arena *a, size_t limit);
+/* likewise, with n bytes of the caller's (its stack's) to begin with, which must outlive it */
+void arena_init_on(arena *a, void *room, size_t n);
 void arena_fini(arena *a);
 void *arena_alloc(arena *a, size_t n, size_t align);
 void *arena_copy(arena *a, const void *p, size_t n, size_t align);

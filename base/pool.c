@@ -1,9 +1,15 @@
 /* pool.c: workers that take spans of one job from a shared counter.
  *
- * A job is published by a sequence number. Workers spin on it for a while after finishing the one before (a launch
- * often follows a launch), then sleep on a condition variable. Spans come from an atomic counter, which makes the
- * order of starts ascending. The caller works as thread 0 and then waits until every worker has let go of the job,
- * so the job can live on its stack.
+ * One word says it all: [number of the job: 47 bits] [open: 1] [workers in it: 16]. A job is published by storing the
+ * word with the next number, open. A worker that sees a new number joins by counting itself in while the job is open
+ * (compare and swap), takes spans until there are none, and counts itself out. The caller takes spans too, as thread 0,
+ * then closes the job and waits for those inside: one that comes late finds it closed and is not waited for. So the job
+ * can live on the caller's stack, and a worker that sleeps costs the caller nothing but the call that wakes it.
+ *
+ * After a job workers spin for a while (a launch often follows a launch), as long as the pool is held
+ * (pool_hold), then sleep on a condition variable. A sleeper counts itself before it looks at the word a last time, and
+ * the caller looks at that count after it has stored the word: one of them sees the other, and nobody needs a lock
+ * where nobody sleeps. Spans come from an atomic counter, which makes the order of starts ascending.
  */
 #include "base/pool.h"
 
@@ -12,7 +18,11 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-enum { SPINS = 4000 };
+enum { SPINS = 4000, LINE = 64 };
+
+#define INSIDE ((uint64_t)0xffff)
+#define OPEN ((uint64_t)1 << 16)
+#define NUMBER(w) ((w) >> 17)
 
 typedef struct job {
     pool_fn *fn;
@@ -27,10 +37,10 @@ struct pool {
     pthread_mutex_t lock;    /* sleeping and waking */
     pthread_cond_t wake;
     job now;
-    _Atomic int64_t next;    /* first index not handed out */
-    _Atomic uint64_t seq;    /* number of the job published */
-    _Atomic int busy;        /* workers not yet done with it */
     _Atomic bool quit;
+    _Atomic int held, sleepers;
+    _Alignas(LINE) _Atomic int64_t next; /* first index not handed out */
+    _Alignas(LINE) _Atomic uint64_t word;
 };
 
 typedef struct worker {
@@ -58,19 +68,36 @@ static void take_spans(pool *p, int thread)
     }
 }
 
-static uint64_t await_job(pool *p, uint64_t seen)
+/* a word other than the one seen; also when the pool ends */
+static uint64_t await_word(pool *p, uint64_t seen)
 {
-    for (int i = 0; i < SPINS; i++) {
-        uint64_t s = atomic_load_explicit(&p->seq, memory_order_acquire);
-        if (s != seen)
-            return s;
-        pause_cpu();
+    uint64_t w;
+    for (int i = 0; i < SPINS || atomic_load_explicit(&p->held, memory_order_relaxed) > 0; i++) {
+        w = atomic_load_explicit(&p->word, memory_order_acquire);
+        if (NUMBER(w) != seen)
+            return w;
+        if (i < SPINS)
+            pause_cpu();
+        else
+            sched_yield();
     }
     pthread_mutex_lock(&p->lock);
-    while (atomic_load_explicit(&p->seq, memory_order_acquire) == seen)
+    atomic_fetch_add(&p->sleepers, 1);
+    while (NUMBER(w = atomic_load(&p->word)) == seen)
         pthread_cond_wait(&p->wake, &p->lock);
+    atomic_fetch_sub(&p->sleepers, 1);
     pthread_mutex_unlock(&p->lock);
-    return atomic_load_explicit(&p->seq, memory_order_acquire);
+    return w;
+}
+
+/* true: counted in, and the job is open until we leave */
+static bool join(pool *p, uint64_t w)
+{
+    uint64_t number = NUMBER(w);
+    while (NUMBER(w) == number && (w & OPEN))
+        if (atomic_compare_exchange_weak_explicit(&p->word, &w, w + 1, memory_order_acquire, memory_order_acquire))
+            return true;
+    return false;
 }
 
 static void *work(void *arg)
@@ -78,20 +105,43 @@ static void *work(void *arg)
     worker w = *(worker *)arg;
     free(arg);
     for (uint64_t seen = 0;;) {
-        seen = await_job(w.p, seen);
+        uint64_t word = await_word(w.p, seen);
+        seen = NUMBER(word);
         if (atomic_load_explicit(&w.p->quit, memory_order_acquire))
             return NULL;
-        take_spans(w.p, w.thread);
-        atomic_fetch_sub_explicit(&w.p->busy, 1, memory_order_release);
+        if (join(w.p, word)) {
+            take_spans(w.p, w.thread);
+            atomic_fetch_sub_explicit(&w.p->word, 1, memory_order_release);
+        }
     }
 }
 
-static void publish(pool *p)
+static void wake_sleepers(pool *p)
 {
+    if (atomic_load(&p->sleepers) == 0)
+        return;
     pthread_mutex_lock(&p->lock);
-    atomic_fetch_add_explicit(&p->seq, 1, memory_order_release);
     pthread_cond_broadcast(&p->wake);
     pthread_mutex_unlock(&p->lock);
+}
+
+static void publish(pool *p, uint64_t flags)
+{
+    uint64_t w = atomic_load_explicit(&p->word, memory_order_relaxed);
+    atomic_store(&p->word, (NUMBER(w) + 1) << 17 | flags);
+    wake_sleepers(p);
+}
+
+static void close_job(pool *p)
+{
+    uint64_t w = atomic_fetch_and_explicit(&p->word, ~OPEN, memory_order_acq_rel);
+    for (int i = 0; w & INSIDE; i++) {
+        if (i < SPINS)
+            pause_cpu();
+        else
+            sched_yield();
+        w = atomic_load_explicit(&p->word, memory_order_acquire);
+    }
 }
 
 static int available(void)
@@ -116,15 +166,16 @@ static bool start_worker(pool *p, int thread)
 
 pool *pool_new(int threads)
 {
-    pool *p = calloc(1, sizeof *p);
+    pool *p = aligned_alloc(LINE, (sizeof *p + LINE - 1) / LINE * LINE);
     if (!p)
         return NULL;
+    *p = (pool){.threads = 1};
     threads = threads > 0 ? threads : available();
+    threads = threads > POOL_MAX_THREADS ? POOL_MAX_THREADS : threads;
     p->ids = calloc((size_t)threads, sizeof *p->ids);
     pthread_mutex_init(&p->callers, NULL);
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->wake, NULL);
-    p->threads = 1;
     for (int i = 1; p->ids && i < threads; i++, p->threads++)
         if (!start_worker(p, i)) {
             pool_free(p);
@@ -141,7 +192,7 @@ void pool_free(pool *p)
     if (!p)
         return;
     atomic_store_explicit(&p->quit, true, memory_order_release);
-    publish(p);
+    publish(p, 0);
     for (int i = 1; i < p->threads; i++)
         pthread_join(p->ids[i], NULL);
     pthread_cond_destroy(&p->wake);
@@ -156,6 +207,11 @@ int pool_threads(const pool *p)
     return p->threads;
 }
 
+void pool_hold(pool *p, bool on)
+{
+    atomic_fetch_add_explicit(&p->held, on ? 1 : -1, memory_order_relaxed);
+}
+
 void pool_run(pool *p, pool_fn *fn, void *ctx, int64_t n, int64_t chunk)
 {
     if (n <= 0)
@@ -163,23 +219,16 @@ void pool_run(pool *p, pool_fn *fn, void *ctx, int64_t n, int64_t chunk)
     chunk = chunk > 0 ? chunk : 1;
     if (chunk > n)
         chunk = n;
+    pthread_mutex_lock(&p->callers);
     if (p->threads == 1 || chunk == n) {
-        pthread_mutex_lock(&p->callers);
         for (int64_t i = 0; i < n; i += chunk)
             fn(ctx, i, n - i < chunk ? n : i + chunk, 0);
-        pthread_mutex_unlock(&p->callers);
-        return;
+    } else {
+        p->now = (job){fn, ctx, n, chunk};
+        atomic_store_explicit(&p->next, 0, memory_order_relaxed);
+        publish(p, OPEN);
+        take_spans(p, 0);
+        close_job(p);
     }
-    pthread_mutex_lock(&p->callers);
-    p->now = (job){fn, ctx, n, chunk};
-    atomic_store_explicit(&p->next, 0, memory_order_relaxed);
-    atomic_store_explicit(&p->busy, p->threads - 1, memory_order_relaxed);
-    publish(p);
-    take_spans(p, 0);
-    for (int i = 0; atomic_load_explicit(&p->busy, memory_order_acquire) > 0; i++)
-        if (i < SPINS)
-            pause_cpu();
-        else
-            sched_yield();
     pthread_mutex_unlock(&p->callers);
 }

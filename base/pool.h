@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define POOL_MAX_THREADS 4096
+
 typedef struct pool pool;
 typedef void pool_fn(void *ctx, int64_t first, int64_t last, int thread);
 
@@ -17,6 +19,8 @@ typedef void pool_fn(void *ctx, int64_t first, int64_t last, int thread);
 pool *pool_new(int threads); /* 0 = as many as the process may run on; NULL when threads can't be had */
 void pool_free(pool *p);
 int pool_threads(const pool *p);
+/* between on and off workers spin instead of going to sleep: a series of jobs follows */
+void pool_hold(pool *p, bool on);
 void pool_run(pool *p, pool_fn *fn, void *ctx, int64_t n, int64_t chunk);
 
 #endif

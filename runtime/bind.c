@@ -163,16 +163,6 @@ static bool count_matches(rt_call *c)
     return false;
 }
 
-/* set by the module's options */
-static void preset_generics(rt_call *c)
-{
-    const fe_kernel *k = c->k->fe;
-    for (uint32_t i = 0; i < k->ngenerics; i++)
-        for (uint32_t j = 0; j < c->k->m->nbind; j++)
-            if (str_eq(c->k->m->bind[j].name, k->generics[i].name) && c->k->m->bind[j].value.kind == FE_V_DTYPE)
-                c->generics[i] = c->k->m->bind[j].value.dt;
-}
-
 static bool add_key(rt_call *c, uint64_t word)
 {
     if (c->nkey == RT_MAX_KEY) {
@@ -183,24 +173,16 @@ static bool add_key(rt_call *c, uint64_t word)
     return true;
 }
 
-static bool is_bound(const tile_module *m, str name)
-{
-    for (uint32_t i = 0; i < m->nbind; i++)
-        if (str_eq(m->bind[i].name, name))
-            return true;
-    return false;
-}
-
 /* const dimensions, in order: into the key, or (with a list) into the choice; the first of a name counts, the host
  * function compares the others with it */
 static bool const_dims(rt_call *c, choice_list *list)
 {
     for (uint32_t i = 0; i < c->k->nparams; i++) {
         const rt_param *p = &c->k->params[i];
-        if (p->kind != FE_P_TENSOR || c->args[i].kind != TILE_ARG_TENSOR)
+        if (!p->takes_size || c->args[i].kind != TILE_ARG_TENSOR)
             continue;
         for (int d = 0; d < p->rank; d++) {
-            if (p->dims[d].kind != FE_DIM_CONST || is_bound(c->k->m, p->dims[d].text))
+            if (!(p->takes_size >> d & 1))
                 continue;
             int64_t size = c->args[i].u.t->sizes[d];
             if (!list && !add_key(c, (uint64_t)size))
@@ -332,8 +314,11 @@ static rt_instance *lower_instance(rt_call *c)
         in->m = m->ir;
     }
     bool ok = in->m && find_functions(c, in, ir_name) && analyse(c, in);
-    if (ok)
+    if (ok) {
         in->text_key = rt_text_key(c, in->m);
+        in->host_list = in->host ? host_code_make(&m->a, in->host) : NULL;
+        in->guard_list = in->guards ? host_code_make(&m->a, in->guards) : NULL;
+    }
     m->times.lower += clock_now() - t0;
     if (!ok || m->d.errors != before) {
         rt_fail_diags(c->err, TILE_E_SOURCE, &m->d, &m->a);
@@ -345,13 +330,17 @@ static rt_instance *lower_instance(rt_call *c)
     return in;
 }
 
+static bool is_wanted(const rt_call *c, const rt_instance *in)
+{
+    return in->nkey == c->nkey && memcmp(in->key, c->key, c->nkey * sizeof *c->key) == 0;
+}
+
 static void find_instance(void *ctx)
 {
     rt_call *c = ctx;
     tile_kernel *k = c->k;
     for (uint32_t i = 0; i < k->instances.n && !c->inst; i++)
-        if (k->instances.at[i]->nkey == c->nkey &&
-            memcmp(k->instances.at[i]->key, c->key, c->nkey * sizeof *c->key) == 0)
+        if (is_wanted(c, k->instances.at[i]))
             c->inst = k->instances.at[i];
     if (!c->inst && c->ready_only)
         rt_not_ready(c);
@@ -392,8 +381,7 @@ bool rt_bind(rt_call *c)
     tile_kernel *k = c->k;
     if (!count_matches(c))
         return false;
-    if (k->fe)
-        preset_generics(c);
+    memcpy(c->generics, k->preset, sizeof c->generics);
     for (int round = 0; round < 2; round++) /* typed ones first: a scalar's generic type comes from them */
         for (uint32_t i = 0; i < c->nargs; i++)
             if ((k->params[i].kind == FE_P_SCALAR || c->args[i].dtype == TILE_ANY) == (round == 1) &&
@@ -401,6 +389,10 @@ bool rt_bind(rt_call *c)
                 return false;
     if (k->fe && !make_key(c))
         return false;
-    rt_under_lock(c, find_instance);
+    rt_instance *last = k->last;
+    if (last && is_wanted(c, last))
+        c->inst = last;
+    else
+        rt_under_lock(c, find_instance);
     return c->inst != NULL;
 }

@@ -10,23 +10,32 @@
 
 const rt_driver *const rt_drivers[] = {&rt_driver_cpu, &rt_driver_interp, &rt_driver_cuda, NULL};
 
-/* "cpu", "cuda", "cuda:3"; NULL where there is no such device */
+/* "cpu", "cpu:threads=4", "cuda", "cuda:3"; NULL where there is no such device */
 static const rt_driver *find_driver(str name, int *number)
 {
-    str family = name;
+    static const str setting = {"threads=", 8};
+    str family = name, rest;
     for (size_t i = 0; i < name.n && family.n == name.n; i++)
         family.n = name.p[i] == ':' ? i : name.n;
-    bool has_number = family.n < name.n;
+    bool has_rest = family.n < name.n;
+    const rt_driver *found = NULL;
     *number = 0;
-    for (size_t i = family.n + 1; i < name.n; i++) {
-        if (name.p[i] < '0' || name.p[i] > '9' || *number > 99999)
-            return NULL;
-        *number = *number * 10 + (name.p[i] - '0');
-    }
     for (int i = 0; rt_drivers[i]; i++)
         if (str_eq(family, str_of(rt_drivers[i]->name)))
-            return has_number && (!rt_drivers[i]->numbered || family.n + 1 == name.n) ? NULL : rt_drivers[i];
-    return NULL;
+            found = rt_drivers[i];
+    if (!has_rest || !found)
+        return found;
+    rest = (str){name.p + family.n + 1, name.n - family.n - 1};
+    if (found->threaded && str_starts(rest, setting))
+        rest = (str){rest.p + setting.n, rest.n - setting.n};
+    else if (!found->numbered)
+        return NULL;
+    for (size_t i = 0; i < rest.n; i++) {
+        if (rest.p[i] < '0' || rest.p[i] > '9' || *number > 99999)
+            return NULL;
+        *number = *number * 10 + (rest.p[i] - '0');
+    }
+    return rest.n == 0 || (found->threaded && (*number < 1 || *number > POOL_MAX_THREADS)) ? NULL : found;
 }
 
 static void unknown_device(const char *name, tile_error *err)

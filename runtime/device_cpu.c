@@ -22,14 +22,31 @@ typedef struct cpu_job {
     abi_host *host;
 } cpu_job;
 
+/* as the name of the device says, else TILE_NUM_THREADS, else 0: as many as the process may run on */
+static int threads_wanted(const tile_device *d, str *err)
+{
+    const char *text = getenv("TILE_NUM_THREADS");
+    char *end;
+    if (d->number || !text || !*text)
+        return d->number;
+    long n = strtol(text, &end, 10);
+    if (*end == 0 && n >= 1 && n <= POOL_MAX_THREADS)
+        return (int)n;
+    *err = S("TILE_NUM_THREADS is no number of threads (1 to 4096)");
+    return -1;
+}
+
 static bool cpu_open(tile_device *d, arena *a, str *err)
 {
-    cpu_state *s = calloc(1, sizeof *s);
+    int threads = threads_wanted(d, err);
     (void)a;
+    if (threads < 0)
+        return false;
+    cpu_state *s = calloc(1, sizeof *s);
     *err = S("out of memory");
     if (!s)
         return false;
-    s->workers = pool_new(0);
+    s->workers = pool_new(threads);
     s->nthreads = s->workers ? pool_threads(s->workers) : 0;
     s->threads = calloc((size_t)s->nthreads + 1, sizeof *s->threads);
     d->state = s;
@@ -135,6 +152,12 @@ static void run_programs(void *ctx, int64_t first, int64_t last, int thread)
         j->k->entry(j->args, first, last, &j->threads[thread]);
 }
 
+static void cpu_hold(tile_device *d, bool on)
+{
+    cpu_state *s = d->state;
+    pool_hold(s->workers, on);
+}
+
 static bool cpu_launch(tile_device *d, arena *a, const rt_start *st, rt_host *h, str *err)
 {
     cpu_state *s = d->state;
@@ -153,6 +176,8 @@ const rt_driver rt_driver_cpu = {
     .doc = "this machine's cores",
     .target = "cpu",
     .lazy = true,
+    .threaded = true,
+    .hold = cpu_hold,
     .open = cpu_open,
     .close = cpu_close,
     .resident = cpu_resident,

@@ -53,7 +53,9 @@ static void host_fault(abi_host *abi, const char *text, const char *file, int li
 
 void rt_host_init(rt_host *h, tile_device *dev)
 {
-    *h = (rt_host){.abi = {.print = host_print, .fault = host_fault}, .dev = dev};
+    h->abi = (abi_host){.print = host_print, .fault = host_fault};
+    h->dev = dev;
+    h->fault[0] = 0;
     pthread_mutex_init(&h->lock, NULL);
 }
 

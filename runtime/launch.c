@@ -110,7 +110,7 @@ static const interp_range *find_bounds(rt_call *c, const scratch_part *parts, ui
 static bool start(rt_call *c, const scratch_part *parts, uint32_t nparts)
 {
     tile_device *d = c->k->m->dev;
-    rt_host host;
+    rt_host host; /* its fault text is not cleared but where it begins */
     str why = {0};
     rt_start st = {.f = c->inst->k,
                    .code = &c->var->code,
@@ -212,7 +212,8 @@ static int launch(tile_kernel *k, tile_stream *stream, const int64_t grid[3], co
         return c.err->code;
     c.ready_only = c.stream->capture != NULL;
     launch_job j = {.c = &c, .really = really};
-    arena_init(&c.a, 0);
+    _Alignas(16) char room[RT_CALL_ROOM];
+    arena_init_on(&c.a, room, sizeof room);
     if (!arena_try(&c.a, run_launch, &j)) {
         j.ok = false;
         rt_fail_memory(c.err, "kernel", k->name);

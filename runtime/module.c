@@ -138,8 +138,36 @@ static int generic_index(const fe_kernel *k, str name)
     return -1;
 }
 
+static bool is_set(const tile_module *m, str name)
+{
+    for (uint32_t i = 0; i < m->nbind; i++)
+        if (str_eq(m->bind[i].name, name))
+            return true;
+    return false;
+}
+
+/* the dimensions whose sizes a launch binds to const parameters */
+static uint32_t sizes_taken(const tile_module *m, const fe_param *p)
+{
+    uint32_t bits = 0;
+    for (int d = 0; d < p->rank && p->kind == FE_P_TENSOR; d++)
+        if (p->dims[d].kind == FE_DIM_CONST && !is_set(m, p->dims[d].text))
+            bits |= 1u << d;
+    return bits;
+}
+
+static void preset_generics(tile_kernel *k)
+{
+    const tile_module *m = k->m;
+    for (uint32_t i = 0; i < k->fe->ngenerics && i < RT_MAX_GENERICS; i++)
+        for (uint32_t j = 0; j < m->nbind; j++)
+            if (str_eq(m->bind[j].name, k->fe->generics[i].name) && m->bind[j].value.kind == FE_V_DTYPE)
+                k->preset[i] = m->bind[j].value.dt;
+}
+
 static void params_from_source(tile_kernel *k)
 {
+    preset_generics(k);
     k->params = ARENA_ARRAY(&k->m->a, rt_param, (size_t)k->fe->nparams + 1);
     for (uint32_t i = 0; i < k->fe->nparams; i++) {
         const fe_param *p = &k->fe->params[i];
@@ -155,7 +183,8 @@ static void params_from_source(tile_kernel *k)
                                              .strided = p->strided,
                                              .optional = p->optional,
                                              .arg = p->arg,
-                                             .dims = p->dims};
+                                             .dims = p->dims,
+                                             .takes_size = sizes_taken(k->m, p)};
     }
 }
 
@@ -248,9 +277,9 @@ static tile_kernel *find_locked(tile_module *m, str name, tile_error *err)
         rt_fail_diags(err, TILE_E_SOURCE, &m->d, &m->a);
         return NULL;
     }
-    if (k->nparams > RT_MAX_ARGS || (k->fe && k->fe->ngenerics > COUNTOF(((rt_call *)0)->generics))) {
-        rt_fail(err, TILE_E_ARGUMENT, "kernel '%.*s' has more than %d run-time parameters or 16 generics",
-                STR_ARG(name), RT_MAX_ARGS);
+    if (k->nparams > RT_MAX_ARGS || (k->fe && k->fe->ngenerics > RT_MAX_GENERICS)) {
+        rt_fail(err, TILE_E_ARGUMENT, "kernel '%.*s' has more than %d run-time parameters or %d generics",
+                STR_ARG(name), RT_MAX_ARGS, RT_MAX_GENERICS);
         return NULL;
     }
     vec_push(&m->a, &m->kernels, k);
@@ -303,9 +332,7 @@ int tile_kernel_info(tile_kernel *k, tile_kernel_stats *out, tile_error *err)
     const tile_device *d = k->m->dev;
     *out = (tile_kernel_stats){.spill_bytes = -1, .notes = ""};
     rt_clear(err);
-    pthread_mutex_lock(&k->m->lock);
     const rt_variant *v = k->recent;
-    pthread_mutex_unlock(&k->m->lock);
     if (!v)
         return rt_fail(err, TILE_E_ARGUMENT, "kernel '%.*s' has not been launched or prepared", STR_ARG(k->name));
     if (!d->driver->stats || !d->driver->stats(&v->code, out))

@@ -57,14 +57,28 @@ static bool check_grid(rt_call *c, const int64_t *grid, bool is_explicit)
     return true;
 }
 
+/* list: of h, NULL where there is none */
+static bool eval_host(rt_call *c, const ir_func *h, const host_code *list, const abi_device *dev, int64_t *results,
+                      uint32_t n, str *why)
+{
+    if (!list)
+        return interp_host(&c->a, h, c->slots, dev, results, n, why);
+    const host_check *bad = host_code_run(list, c->slots, dev, ARENA_ARRAY(&c->a, uint64_t, list->nops), results);
+    if (bad)
+        *why = str_fmt(&c->a, "%.*sdimension %lld of argument '%.*s' must equal '%.*s': expected %lld, found %lld",
+                       STR_ARG(bad->place), (long long)bad->dim, STR_ARG(bad->arg), STR_ARG(bad->text),
+                       (long long)results[0], (long long)results[1]);
+    return !bad;
+}
+
 static bool run_host(rt_call *c)
 {
     const rt_instance *in = c->inst;
     const tile_device *d = c->k->m->dev;
     abi_device dev = {.resident = c->resident, .stream_programs = d->driver->stream_programs};
     str why;
-    c->results = ARENA_ARRAY(&c->a, int64_t, (size_t)in->nresults + 1);
-    if (!in->host || interp_host(&c->a, in->host, c->slots, &dev, c->results, in->nresults, &why))
+    c->results = ARENA_ARRAY(&c->a, int64_t, (size_t)in->nresults + 2);
+    if (!in->host || eval_host(c, in->host, in->host_list, &dev, c->results, in->nresults, &why))
         return true;
     rt_fail(c->err, TILE_E_ARGUMENT, "kernel '%.*s': %.*s", STR_ARG(c->k->name), STR_ARG(why));
     return false;
@@ -88,12 +102,12 @@ static bool find_grid(rt_call *c)
 static bool find_programs(rt_call *c)
 {
     str why;
-    int64_t held = 0;
+    int64_t held[2] = {0};
     abi_device dev = {.resident = INT32_MAX};
     if (!run_host(c) || !find_grid(c))
         return false;
     c->narrow = !c->wide && c->inst->guards &&
-                interp_host(&c->a, c->inst->guards, c->slots, &dev, &held, 1, &why) && held == 1;
+                eval_host(c, c->inst->guards, c->inst->guard_list, &dev, held, 1, &why) && held[0] == 1;
     return true;
 }
 

@@ -8,11 +8,13 @@
  *
  * Locks. A module's lock covers its front end, its instances and their variants; a device's lock is held for the whole
  * of a launch, which is what makes the default stream in-order. Instances and variants live until their module is
- * closed, so a launch uses them without a lock once it has found them.
+ * closed, so a launch uses them without a lock once it has found them; those of the last launch are found without one.
+ * A launch of known code allocates nothing: it works on its stack.
  */
 #ifndef TILE_RUNTIME_RUNTIME_H
 #define TILE_RUNTIME_RUNTIME_H
 
+#include "compiler/hostcode.h"
 #include "compiler/interp.h"
 #include "runtime/cache.h"
 #include "runtime/compile.h"
@@ -21,7 +23,9 @@
 #include <pthread.h>
 
 #define RT_MAX_ARGS 256
-#define RT_MAX_VARIANTS 4 /* specialised ones of an instance and index width; then the general one serves */
+#define RT_MAX_GENERICS 16
+#define RT_CALL_ROOM 12288 /* bytes on the stack that a launch works in; more come from the system */
+#define RT_MAX_VARIANTS 4  /* specialised ones of an instance and index width; then the general one serves */
 
 typedef struct rt_code {
     const ir_func *f; /* interp */
@@ -75,16 +79,18 @@ typedef struct rt_queue {
 
 typedef struct rt_driver {
     const char *name, *doc;
-    const char *target; /* of the code it runs; NULL: tile IR as lowered, or found by open */
-    bool lazy;          /* its code generator is opened when the first kernel is compiled */
-    bool numbered;      /* "name:N" */
+    const char *target;    /* of the code it runs; NULL: tile IR as lowered, or found by open */
+    bool lazy;             /* its code generator is opened when the first kernel is compiled */
+    bool numbered;         /* "name:N" */
+    bool threaded;         /* "name:threads=N" */
     const rt_queue *queue; /* NULL: the host's memory */
     bool (*open)(tile_device *d, arena *a, str *err);
     void (*close)(tile_device *d);
     /* programs of k that it holds at once; code NULL: a guess before there is any */
     int64_t (*resident)(const tile_device *d, const ir_func *k, const rt_code *code);
+    void (*hold)(tile_device *d, bool on); /* a series of launches begins, has ended; NULL: all the same */
     bool (*stats)(const rt_code *code, tile_kernel_stats *out); /* NULL: keeps none */
-    int64_t (*stream_programs)(int64_t tiles, int64_t steps); /* of stream-K; NULL: a program a tile */
+    int64_t (*stream_programs)(int64_t tiles, int64_t steps);   /* of stream-K; NULL: a program a tile */
     /* code for kernel k of m, which has been through the target's passes; NULL: code.f is run as it is */
     bool (*build)(tile_device *d, arena *a, const ir_module *m, const ir_func *k, const cache_key *key, rt_code *out,
                   diags *ds);
@@ -100,9 +106,9 @@ extern const rt_driver *const rt_drivers[]; /* ends with NULL */
 
 struct tile_stream {
     tile_device *dev;
-    void *handle;  /* the driver's */
-    bool foreign;  /* not ours to end */
-    bool pinned;   /* a graph holds its scratch memory */
+    void *handle; /* the driver's */
+    bool foreign; /* not ours to end */
+    bool pinned;  /* a graph holds its scratch memory */
     void *scratch;
     int64_t scratch_bytes;
     tile_graph *capture; /* what is put on it goes here; NULL: it is done */
@@ -124,8 +130,8 @@ struct tile_graph {
 
 struct tile_device {
     const rt_driver *driver;
-    int number; /* of "cuda:N" */
-    char name[32]; /* "cuda:0" */
+    int number;                          /* of "cuda:N"; of "cpu:threads=N", 0 = not said */
+    char name[32];                       /* "cuda:0" */
     const tile_backend *_Atomic backend; /* NULL: none, or (lazy) none yet */
     backend_target target;
     pthread_mutex_t lock;
@@ -147,7 +153,8 @@ typedef struct rt_param {
     int rank;
     bool strided, optional;
     int arg;
-    const fe_dim *dims; /* NULL for kernels read from IR */
+    const fe_dim *dims;  /* NULL for kernels read from IR */
+    uint32_t takes_size; /* bit d: dimension d is a const parameter that takes the size */
 } rt_param;
 
 typedef struct rt_variant {
@@ -163,12 +170,14 @@ typedef struct rt_instance {
     const uint64_t *key; /* rt_call.key */
     uint32_t nkey;
     ir_module *m;
-    ir_func *k, *host, *guards; /* host, guards: NULL = none */
-    cache_key text_key;         /* of the IR as lowered, the build and the machine */
-    uint32_t nslots, nresults;  /* of the host function */
-    int *param;                 /* by ir_param: index among tile_kernel.params, -1 = scratch */
-    bool *written;              /* by ir_param */
-    _Atomic int64_t resident;   /* of the variant used last; 0 = none yet */
+    ir_func *k, *host, *guards;        /* host, guards: NULL = none */
+    host_code *host_list, *guard_list; /* the same as lists of operations; NULL: the interpreter evaluates them */
+    cache_key text_key;                /* of the IR as lowered, the build and the machine */
+    uint32_t nslots, nresults;         /* of the host function */
+    int *param;                        /* by ir_param: index among tile_kernel.params, -1 = scratch */
+    bool *written;                     /* by ir_param */
+    _Atomic int64_t resident;          /* of the variant used last; 0 = none yet */
+    rt_variant *_Atomic recent;        /* launched last: most launches want it again */
     VEC(rt_variant *) variants;
 } rt_instance;
 
@@ -195,8 +204,9 @@ struct tile_kernel {
     rt_param *params;
     uint32_t nparams;
     VEC(rt_instance *) instances;
-    rt_instance *last; /* the newest launched; for tools */
-    rt_variant *recent; /* likewise */
+    rt_instance *_Atomic last;     /* launched last: most launches want it again */
+    rt_variant *_Atomic recent;    /* likewise; for tools */
+    dtype preset[RT_MAX_GENERICS]; /* generics that the module's options set */
 };
 
 #define RT_MAX_KEY 64
@@ -209,7 +219,7 @@ typedef struct rt_call {
     uint32_t nargs;
     tile_error *err;
     arena a;
-    dtype generics[16];
+    dtype generics[RT_MAX_GENERICS];
     uint64_t key[RT_MAX_KEY];
     uint32_t nkey;
     rt_instance *inst;

@@ -482,7 +482,8 @@ static bool replay_node(const rt_node *n, tile_stream *s, tile_error *err)
     c.err = err;
     c.stream = s;
     c.ready_only = false;
-    arena_init(&c.a, 0);
+    _Alignas(16) char room[RT_CALL_ROOM];
+    arena_init_on(&c.a, room, sizeof room);
     replay_job j = {&c, false};
     if (!arena_try(&c.a, run_replay, &j)) {
         j.ok = false;
@@ -504,10 +505,14 @@ int tile_graph_replay(tile_graph *g, tile_stream *stream, tile_error *err)
         lock(d);
         return unlock(d, d->driver->queue->replay(d, g, s, err), err);
     }
-    for (uint32_t i = 0; i < g->nodes.n; i++)
-        if (!replay_node(g->nodes.at[i], s, err))
-            return err->code;
-    return TILE_OK;
+    bool ok = true;
+    if (d->driver->hold && g->nodes.n > 1)
+        d->driver->hold(d, true);
+    for (uint32_t i = 0; i < g->nodes.n && ok; i++)
+        ok = replay_node(g->nodes.at[i], s, err);
+    if (d->driver->hold && g->nodes.n > 1)
+        d->driver->hold(d, false);
+    return ok ? TILE_OK : err->code;
 }
 
 void tile_graph_destroy(tile_graph *g)

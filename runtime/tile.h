@@ -135,7 +135,8 @@ typedef struct tile_options {
 
 const char *tile_version(void); /* "0.1.0" */
 
-/* device: "cpu"; "interp" (the IR interpreter: slow, checks every access whose buffer's size it knows); "cuda:N", an
+/* device: "cpu" ("cpu:threads=N" with N threads, the caller's among them; else TILE_NUM_THREADS says how many, else as
+ * many as the process may run on); "interp" (the IR interpreter: slow, checks every access whose buffer's size it knows); "cuda:N", an
  * NVIDIA GPU ("cuda" is "cuda:0") */
 tile_device *tile_device_open(const char *name, tile_error *err);
 void tile_device_close(tile_device *dev);

@@ -27,7 +27,7 @@ static void find_facts(const rt_call *c, bool general, spec_fact *facts)
 {
     const ir_func *f = c->inst->k;
     const uint64_t *s = c->slots + ABI_GRID_SLOTS;
-    const uint64_t *first[RT_MAX_ARGS * 2] = {0};
+    const uint64_t *first[RT_MAX_ARGS * 2]; /* those before i are set */
     for (uint32_t i = 0; i < f->params.n; i++) {
         const ir_type_info *t = ir_type_of(f->m, ir_vtype(f, ir_param_of(f, f->body, i)));
         bool address = t->kind != TK_NUM;
@@ -223,7 +223,24 @@ static void pick(void *ctx)
 {
     rt_call *c = ctx;
     c->var = pick_locked(c);
-    c->k->recent = c->var ? c->var : c->k->recent;
+    if (c->var) {
+        c->k->recent = c->var;
+        c->inst->recent = c->var;
+    }
+}
+
+/* the variant of the launch before, where it fits this one too */
+static rt_variant *pick_recent(rt_call *c)
+{
+    rt_instance *in = c->inst;
+    rt_variant *v = in->recent;
+    if (!v || v->narrow != c->narrow)
+        return NULL;
+    if (!c->k->m->dev->driver->build || in->m->stage == LAID)
+        return v;
+    spec_fact *facts = ARENA_ARRAY(&c->a, spec_fact, (size_t)in->k->params.n + 1);
+    find_facts(c, false, facts);
+    return !v->general && same_facts(v->facts, facts, in->k->params.n) ? v : NULL;
 }
 
 bool rt_pick(rt_call *c)
@@ -232,6 +249,10 @@ bool rt_pick(rt_call *c)
         rt_fail(c->err, TILE_E_ARGUMENT, "kernel '%.*s' has too many parameters", STR_ARG(c->k->name));
         return false;
     }
-    rt_under_lock(c, pick);
+    c->var = pick_recent(c);
+    if (!c->var)
+        rt_under_lock(c, pick);
+    else if (c->k->recent != c->var)
+        c->k->recent = c->var;
     return c->var != NULL;
 }

@@ -1,5 +1,8 @@
 /* async.c: what starts now and completes later: channels, tensor-map copies, and the waits for them.
  *
+ * What is multicast comes from every block of the cluster: `full` waits for the bytes of all, `empty` for the consumers
+ * of all, who arrive at each block's.
+ *
  * A channel's slot has two mbarriers. `full` counts one arrival, of the thread that announces the bytes and starts the
  * copies (or, where the slot is filled by stores, arrives behind them), and the bytes themselves; where threads copy
  * for themselves (cp_async), one of each, which comes when its copies are done. `empty` counts one arrival from each
@@ -37,9 +40,21 @@ static void plan_chan(gk *k, ir_op o)
     ch->at = gpu_shared(k, ch->slot_bytes * t->stages, 1024);
 }
 
+/* all blocks run the same code, so each sends its box to all: a slot's bytes are known before */
+static void plan_multicast(gk *k, ir_op o)
+{
+    ir_op slot = gpu_slot_of(k->f, ir_in(k->f, o, ir_nin(k->f, o) - 1));
+    if (ir_int(k->f, o, KEY_multicast, 0) != ((int64_t)1 << k->cluster) - 1)
+        gpu_fail(k, o, "multicast to some blocks of the cluster: all %d get a box", k->cluster);
+    else if (slot.id && ir_op_code(k->f, slot) == IR_OP_put_enter)
+        k->chan[ir_in(k->f, slot, 0).id].multicast = k->cluster > 1;
+}
+
 static void plan_map(gk *k, ir_op o)
 {
     bool load = ir_op_code(k->f, o) == IR_OP_tma_load;
+    if (load && ir_int(k->f, o, KEY_multicast, 0))
+        plan_multicast(k, o);
     if (gpu_map_of(k, o, load) < 0 && !k->failed)
         gpu_fail(k, o, "more than %d different tensor maps", GPU_MAX_MAPS);
 }
@@ -130,6 +145,13 @@ void gpu_plan_async(gk *k)
             k->chan[v].bars = gpu_shared(k, 16 * k->chan[v].stages, 16);
 }
 
+/* every thread says for itself that it has read: where threads also copy into the slots, as checkers of races know no
+ * other order between what one of them read and another writes */
+static bool each_reads(const gpu_chan *ch)
+{
+    return ch->copiers && ch->by_warp;
+}
+
 /* one thread initialises every barrier; nobody goes on before it has */
 void gpu_init_channels(gk *k)
 {
@@ -150,7 +172,8 @@ void gpu_init_channels(gk *k)
             lval full = LLVMBuildAdd(c->b, k->shared, cg_i32(c, ch->bars + 8 * s), "");
             lval empty = LLVMBuildAdd(c->b, k->shared, cg_i32(c, ch->bars + 8 * (ch->stages + s)), "");
             k->ops->mbar_init(c, full, ch->copiers ? ch->copiers : 1);
-            k->ops->mbar_init(c, empty, ch->consumers ? ch->consumers : 1);
+            int readers = (ch->consumers ? ch->consumers : 1) * (each_reads(ch) ? k->chip->lanes : 1);
+            k->ops->mbar_init(c, empty, ch->multicast ? readers * k->cluster : readers);
         }
     }
     k->ops->mbar_init_fence(c);
@@ -247,7 +270,8 @@ static void op_put_enter(gk *k, ir_op o)
     fill how = fill_of(f, end);
     for (uint32_t i = 2; i < ir_nin(f, end) && how == FILL_TENSOR; i++) {
         ir_op load = ir_def(f, ir_in(f, end, i));
-        p.bytes += gpu_shared_bytes(k, ir_vtype(f, ir_in(f, load, ir_nin(f, load) - 1)));
+        int64_t bytes = gpu_shared_bytes(k, ir_vtype(f, ir_in(f, load, ir_nin(f, load) - 1)));
+        p.bytes += ir_int(f, load, KEY_multicast, 0) ? bytes * k->cluster : bytes;
     }
     switch (how) {
     case FILL_MIXED:
@@ -295,10 +319,16 @@ static void op_get_exit(gk *k, ir_op o)
 {
     cg *c = k->c;
     slot_at s = slot_of(k, o);
-    if (s.ch->by_warp)
+    if (s.ch->by_warp && !each_reads(s.ch))
         k->ops->warp_sync(c);
     lval who = s.ch->by_warp || k->warps < 4 ? k->lane : LLVMBuildAnd(c->b, k->tid, cg_i32(c, 127), "");
-    k->ops->mbar_arrive(c, barrier_at(k, &s, true), cg_icmp(c, LLVMIntEQ, who, cg_i32(c, 0)));
+    lval at = barrier_at(k, &s, true);
+    if (each_reads(s.ch))
+        k->ops->mbar_arrive(c, at, NULL);
+    else if (s.ch->multicast)
+        k->ops->mbar_arrive_remote(c, at, who, cg_icmp(c, LLVMIntULT, who, cg_i32(c, k->cluster)));
+    else
+        k->ops->mbar_arrive(c, at, cg_icmp(c, LLVMIntEQ, who, cg_i32(c, 0)));
 }
 
 /* ---- tensor maps ---- */
@@ -361,10 +391,7 @@ static void op_tma(gk *k, ir_op o, bool load)
     lval base = gpu_get(k, m), coord[IR_MAX_TENSOR_RANK], bar = NULL;
     for (int d = 0; d < rank; d++)
         coord[d] = gpu_get(k, ir_in(f, o, (load ? 1u : 2u) + (uint32_t)(rank - 1 - d)));
-    if (load && ir_int(f, o, KEY_multicast, 0)) {
-        gpu_fail(k, o, "multicast has no code yet: its slots would have to wait for the readers of every block");
-        return;
-    }
+    int multicast = load && k->cluster > 1 ? (int)ir_int(f, o, KEY_multicast, 0) : 0;
     if (load) {
         ir_op slot = gpu_slot_of(f, m);
         if (!slot.id || ir_op_code(f, slot) != IR_OP_put_enter) {
@@ -382,7 +409,7 @@ static void op_tma(gk *k, ir_op o, bool load)
         if (at)
             coord[0] = LLVMBuildAdd(c->b, first, cg_i32(c, at), "");
         if (load)
-            k->ops->tma_load(c, p, k->map_ptr[index], coord, rank, bar, k->leader);
+            k->ops->tma_load(c, p, k->map_ptr[index], coord, rank, bar, multicast, k->leader);
         else
             k->ops->tma_store(c, p, k->map_ptr[index], coord, rank, (int)ir_int(f, o, KEY_rmw, -1), k->leader);
         coord[0] = first;

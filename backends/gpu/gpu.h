@@ -78,8 +78,9 @@ typedef struct gpu_ops {
     void (*mbar_wait)(cg *c, lval sh, lval parity);
     void (*mbar_expect)(cg *c, lval sh, int bytes, lval pred);
     void (*mbar_arrive)(cg *c, lval sh, lval pred);
-    /* tensor maps: coordinates innermost first */
-    void (*tma_load)(cg *c, lval sh, lval map, const lval *coord, int rank, lval mbar, lval pred);
+    void (*mbar_arrive_remote)(cg *c, lval sh, lval rank, lval pred); /* at the barrier there in block `rank` */
+    /* tensor maps: coordinates innermost first; multicast: mask of the blocks that get the box, 0 = this one */
+    void (*tma_load)(cg *c, lval sh, lval map, const lval *coord, int rank, lval mbar, int multicast, lval pred);
     void (*tma_store)(cg *c, lval sh, lval map, const lval *coord, int rank, int rmw, lval pred); /* rmw -1: plain */
     void (*bulk_commit)(cg *c, lval pred);
     void (*bulk_wait)(cg *c, int pending, bool source, lval pred);
@@ -127,6 +128,7 @@ typedef struct gpu_chan {
     int64_t part[IR_MAX_CHAN_PARTS];
     int stages, consumers;
     int copiers;  /* threads that copy into its slots themselves; 0 = none do */
+    bool multicast; /* what one block of the cluster loads goes to all: a slot is empty once the readers of each left it */
     bool by_warp; /* read by ordinary loads too: every warp arrives */
 } gpu_chan;
 

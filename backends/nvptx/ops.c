@@ -135,6 +135,14 @@ static void mbar_arrive(cg *c, lval sh, lval pred)
         pred_or_true(c, pred));
 }
 
+static void mbar_arrive_remote(cg *c, lval sh, lval rank, lval pred)
+{
+    PTX(c, c->t_void, false,
+        "{\n.reg .b32 ra;\n@$2 mapa.shared::cluster.u32 ra, $0, $1;\n"
+        "@$2 mbarrier.arrive.release.cluster.shared::cluster.b64 _, [ra];\n}",
+        "r,r,b,~{memory}", sh, rank, pred_or_true(c, pred));
+}
+
 /* ---- copies ---- */
 static void put_coords(strbuf *s, int first, int rank)
 {
@@ -142,7 +150,7 @@ static void put_coords(strbuf *s, int first, int rank)
         sb_putf(s, "%s$%d", i ? ", " : "", first + i);
 }
 
-static void tma_load(cg *c, lval sh, lval map, const lval *coord, int rank, lval mbar, lval pred)
+static void tma_load(cg *c, lval sh, lval map, const lval *coord, int rank, lval mbar, int multicast, lval pred)
 {
     strbuf s, k;
     lval args[12];
@@ -155,13 +163,19 @@ static void tma_load(cg *c, lval sh, lval map, const lval *coord, int rank, lval
     args[n++] = pred_or_true(c, pred);
     for (int i = 0; i < rank; i++)
         args[n++] = coord[i];
-    sb_putf(&s, "@$3 cp.async.bulk.tensor.%dd.shared::cluster.global.mbarrier::complete_tx::bytes [$0], [$1, {", rank);
+    if (multicast)
+        args[n++] = LLVMConstInt(c->i16, (unsigned long long)multicast, false);
+    sb_putf(&s, "@$3 cp.async.bulk.tensor.%dd.shared::cluster.global.mbarrier::complete_tx::bytes%s [$0], [$1, {", rank,
+            multicast ? ".multicast::cluster" : "");
     put_coords(&s, 4, rank);
-    sb_puts(&s, "}], [$2];");
+    sb_puts(&s, "}], [$2]");
+    if (multicast)
+        sb_putf(&s, ", $%d", 4 + rank);
+    sb_puts(&s, ";");
     sb_puts(&k, "r,l,r,b");
     for (int i = 0; i < rank; i++)
         sb_puts(&k, ",r");
-    sb_puts(&k, ",~{memory}");
+    sb_puts(&k, multicast ? ",h,~{memory}" : ",~{memory}");
     ptx(c, c->t_void, sb_cstr(&s), sb_cstr(&k), args, n, false);
 }
 
@@ -386,6 +400,7 @@ static const gpu_ops ops = {
     .mbar_wait = mbar_wait,
     .mbar_expect = mbar_expect,
     .mbar_arrive = mbar_arrive,
+    .mbar_arrive_remote = mbar_arrive_remote,
     .tma_load = tma_load,
     .tma_store = tma_store,
     .bulk_commit = bulk_commit,

@@ -1,7 +1,8 @@
 /* lower_tensors.c: pass lower_tensors: tensor accesses become pointers and masks.
  *
- * A view becomes a tensor_make of its own base, sizes and strides, with no elements where an index was outside;
- * whatever flows through control flow stays a tensor. A view keeps the sizes that the source sees (tensor_dim) apart
+ * A view becomes a tensor_make of its own base, sizes and strides, with no elements where an index was outside. What
+ * flows through control flow does so as its parts (base, sizes, sizes seen, strides), and is made a tensor again behind
+ * it. A view keeps the sizes that the source sees (tensor_dim) apart
  * from those that accesses are checked against: an index outside doesn't change the former. An access becomes
  *
  *   index of dimension d:  i_d = at_d + arange, as a tile that varies along d only
@@ -259,6 +260,146 @@ static void lower_write(rw *r, ir_op o, ir_code code)
     emit_access(r, o, code, (ir_val[]){a.ptr, value, a.mask}, 3, code == IR_OP_store ? NULL : &t, &out);
 }
 
+/* ---- control flow ---- */
+typedef VEC(ir_val) val_vec;
+typedef VEC(ir_type) type_vec;
+
+static const ir_type_info *tensor_info(const ir_func *f, ir_val v)
+{
+    const ir_type_info *t = ir_type_of(f->m, ir_vtype(f, v));
+    return t->kind == TK_TENSOR ? t : NULL;
+}
+
+/* the parts of old value v as it is now, or v itself where it is no tensor */
+static void push_parts(rw *r, ir_val v, val_vec *out)
+{
+    arena *a = r->c->scratch;
+    ir_val now = ir_map_get(&r->map, v);
+    if (!tensor_info(r->old, v)) {
+        vec_push(a, out, now);
+        return;
+    }
+    tensor_parts p = parts_of(r, now);
+    const ir_val *seen = ((lower *)r->ctx)->sizes[v.id];
+    vec_push(a, out, p.base);
+    for (int d = 0; d < p.rank; d++) {
+        vec_push(a, out, p.size[d]);
+        vec_push(a, out, seen ? seen[d] : p.size[d]);
+        vec_push(a, out, p.stride[d]);
+    }
+}
+
+static void push_part_types(rw *r, ir_val v, type_vec *out)
+{
+    const ir_type_info *t = tensor_info(r->old, v);
+    vec_push(r->c->scratch, out, t ? ir_type_ptr(r->f->m, t->elem) : ir_vtype(r->old, v));
+    for (int i = 0; t && i < 3 * t->rank; i++)
+        vec_push(r->c->scratch, out, int_type(r));
+}
+
+/* old value v is what its parts, at[*i] and on, make */
+static void set_from_parts(rw *r, ir_val v, const ir_val *at, uint32_t *i)
+{
+    const ir_type_info *t = tensor_info(r->old, v);
+    if (!t) {
+        ir_map_set(&r->map, v, at[(*i)++]);
+        return;
+    }
+    uint32_t rank = (uint32_t)t->rank;
+    ir_val in[1 + 2 * IR_MAX_TENSOR_RANK] = {at[(*i)++]}, *seen = ARENA_ARRAY(r->c->scratch, ir_val, IR_MAX_TENSOR_RANK);
+    for (uint32_t d = 0; d < rank; d++, *i += 3) {
+        in[1 + d] = at[*i];
+        seen[d] = at[*i + 1];
+        in[1 + rank + d] = at[*i + 2];
+    }
+    ((lower *)r->ctx)->sizes[v.id] = seen;
+    ir_map_set(&r->map, v, ir_emit1(&r->b, IR_OP_tensor_make, ir_vtype(r->old, v), in, 1 + 2 * rank));
+}
+
+static ir_region parts_region(rw *r, ir_region region)
+{
+    ir_region now = ir_region_new(r->f);
+    uint32_t at = 0;
+    type_vec types = {0};
+    val_vec params = {0};
+    for (uint32_t i = 0; i < ir_nparams(r->old, region); i++)
+        push_part_types(r, ir_param_of(r->old, region, i), &types);
+    for (uint32_t i = 0; i < types.n; i++)
+        vec_push(r->c->scratch, &params, ir_region_param(r->f, now, types.at[i]));
+    ir_push(&r->b, now);
+    for (uint32_t i = 0; i < ir_nparams(r->old, region); i++)
+        set_from_parts(r, ir_param_of(r->old, region, i), params.at, &at);
+    rw_ops(r, region);
+    rw_op(r, ir_last(r->old, region));
+    ir_pop(&r->b);
+    return now;
+}
+
+/* a structured op or a yield that carries tensors */
+static void lower_flow(rw *r, ir_op o)
+{
+    ir_op_data p = *ir_o(r->old, o);
+    val_vec in = {0};
+    type_vec types = {0};
+    ir_region regions[2];
+    ir_attr_pair attrs[16];
+    uint32_t at = 0;
+    for (uint32_t i = 0; i < p.nin; i++)
+        push_parts(r, ir_in(r->old, o, i), &in);
+    for (uint32_t i = 0; i < p.nregions; i++)
+        regions[i] = parts_region(r, ir_op_region(r->old, o, i));
+    for (uint32_t i = 0; i < p.nout; i++)
+        push_part_types(r, ir_out(r->old, o, i), &types);
+    for (uint32_t i = 0; i < p.nattr && i < COUNTOF(attrs); i++)
+        attrs[i] = ir_attr_at(r->old, o, i);
+    ir_val *out = ARENA_ARRAY(r->c->scratch, ir_val, types.n + 1);
+    rw_begin(r, o);
+    ir_emit(&r->b,
+            &(ir_desc){.code = (ir_code)p.code,
+                       .in = in.at,
+                       .nin = in.n,
+                       .types = types.at,
+                       .nout = types.n,
+                       .attrs = attrs,
+                       .nattr = p.nattr,
+                       .regions = regions,
+                       .nregions = p.nregions},
+            out);
+    for (uint32_t i = 0; i < p.nout; i++)
+        set_from_parts(r, ir_out(r->old, o, i), out, &at);
+}
+
+/* a tensor chosen by a scalar, or one that nobody looks at */
+static void lower_choice(rw *r, ir_op o)
+{
+    ir_val out = ir_out(r->old, o, 0);
+    val_vec x = {0}, y = {0}, made = {0};
+    type_vec types = {0};
+    uint32_t at = 0;
+    bool select = ir_op_code(r->old, o) == IR_OP_select;
+    push_part_types(r, out, &types);
+    if (select) {
+        push_parts(r, ir_in(r->old, o, 1), &x);
+        push_parts(r, ir_in(r->old, o, 2), &y);
+    }
+    for (uint32_t i = 0; i < types.n; i++)
+        vec_push(r->c->scratch, &made,
+                 select ? ir_select(&r->b, rw_in(r, o, 0), x.at[i], y.at[i])
+                        : ir_emit1(&r->b, IR_OP_undef, types.at[i], NULL, 0));
+    set_from_parts(r, out, made.at, &at);
+}
+
+static bool carries_tensors(const ir_func *f, ir_op o)
+{
+    for (uint32_t i = 0; i < ir_nin(f, o); i++)
+        if (tensor_info(f, ir_in(f, o, i)))
+            return true;
+    for (uint32_t i = 0; i < ir_nout(f, o); i++)
+        if (tensor_info(f, ir_out(f, o, i)))
+            return true;
+    return false;
+}
+
 static bool visit(rw *r, ir_op o)
 {
     const ir_func *f = r->old;
@@ -291,10 +432,25 @@ static bool visit(rw *r, ir_op o)
     case IR_OP_tensor_scatter:
         lower_scatter(r, o);
         return true;
+    case IR_OP_for:
+    case IR_OP_while:
+    case IR_OP_if:
+    case IR_OP_yield:
+        if (!carries_tensors(f, o))
+            break;
+        lower_flow(r, o);
+        return true;
+    case IR_OP_select:
+    case IR_OP_undef:
+        if (!tensor_info(f, ir_out(f, o, 0)))
+            break;
+        lower_choice(r, o);
+        return true;
     default:
-        r->b.origin = 0;
-        return false;
+        break;
     }
+    r->b.origin = 0;
+    return false;
 }
 
 ir_func *pass_lower_tensors(pass_ctx *c, ir_func *f)

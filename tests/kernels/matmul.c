@@ -219,9 +219,12 @@ static void convs(void)
     EACH(i, ways)
     {
         ref_conv s = conv_sizes(2, 7, 9, 5, 6, 3, 3);
-        s.stride_h = s.stride_w = ways[i].stride;
-        s.pad_h = s.pad_w = ways[i].pad;
-        s.dilate_h = s.dilate_w = ways[i].dilate;
+        s.stride_h = ways[i].stride;
+        s.pad_h = ways[i].pad;
+        s.dilate_h = ways[i].dilate;
+        s.dilate_w = i == 2 ? 3 : 1;
+        s.stride_w = i == 1 ? 3 : 1;
+        s.pad_w = i == 0 ? 2 : ways[i].pad;
         s.p = (s.h + 2 * s.pad_h - s.dilate_h * (s.r - 1) - 1) / s.stride_h + 1;
         s.q = (s.w + 2 * s.pad_w - s.dilate_w * (s.s - 1) - 1) / s.stride_w + 1;
         conv(i == 1 ? DT_F16 : DT_F32, &s, i != 0, i == 2 ? "act_relu" : "identity");

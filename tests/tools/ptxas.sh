@@ -31,7 +31,21 @@ for f in tests/lower/nvptx/hand/*.tir; do
         cat "$dir/log"
     fi
 done
-[ $skipped -eq 0 ] || echo "skip: $skipped kernels, for there is no ptxas to look at their registers"
+
+# lines of the source reach the machine code, for profilers and debuggers
+printf 'kernel scale(x: *f32, n: i32) grid(n):\n    store(x + program_id(0), 2.0)\n' >"$dir/lines.tile"
+"$tilec" emit "$dir/lines.tile" --target=cuda:sm_90a --stage=asm -o "$dir/k.ptx" >"$dir/log" 2>&1
+if ! command -v ptxas >/dev/null; then
+    skipped=$((skipped + 1))
+elif ptxas -arch=sm_90a "$dir/k.ptx" -o "$dir/k.cubin" >>"$dir/log" 2>&1 &&
+    grep -aq '\.debug_line' "$dir/k.cubin" && grep -aq 'lines\.tile' "$dir/k.cubin"; then
+    passed=$((passed + 1))
+else
+    failed=$((failed + 1))
+    echo "FAILED: no lines of the source in the machine code"
+    cat "$dir/log"
+fi
+[ $skipped -eq 0 ] || echo "skip: $skipped looks, for there is no ptxas to look at their registers"
 [ $((passed + failed)) -ge 12 ] || { failed=$((failed + 1)); echo "FAILED: only $passed kernels were found"; }
 echo "$passed passed, $failed failed, $skipped skipped"
 [ $failed -eq 0 ]

@@ -242,13 +242,40 @@ END_TEST
         "    put_exit %c, %0, %t\n    yield\n  } {\n    (%b: i32)\n"                                                   \
         "    %r = get_enter %c, %0 : shared<8x64xf16, #1>\n    get_exit %c, %0\n    yield\n  }\n  return\n}\n"
 
+#define HALVES(MASK)                                                                                                   \
+    "#1 = shared [16, 64] {offset: [0, 1], [0, 2], [0, 4], [0, 8], [0, 16], [0, 32], [1, 8], [2, 16], [4, 32], [8, "   \
+    "0]}\n"                                                                                                            \
+    "#2 = shared [8, 64] {offset: [0, 1], [0, 2], [0, 4], [0, 8], [0, 16], [0, 32], [1, 8], [2, 16], [4, 32]}\n"       \
+    "kernel @f(%x: tensor<?x?xf16>) num_ctas=2 {\n  %c = chan : chan<1, {shared<16x64xf16, #1>}>\n"                    \
+    "  %0 = const 0 : i32\n  %8 = const 8 : i32\n  %r = cluster_rank : i32\n  %h = mul %r, %8 : i32\n"                 \
+    "  partitions {names = \"put,get\", warps = [1, 4], copies = [1, 1], regs = [0, 0]} {\n    (%a: i32)\n"            \
+    "    %s = put_enter %c, %0 : shared<16x64xf16, #1>\n"                                                              \
+    "    %p = shared_slice %s, %h, %0 : shared<8x64xf16, #2>\n"                                                        \
+    "    %t = tma_load %x, %h, %0, %p {multicast = " MASK "} : token\n    put_exit %c, %0, %t\n    yield\n"            \
+    "  } {\n    (%b: i32)\n    %q = get_enter %c, %0 : shared<16x64xf16, #1>\n    get_exit %c, %0\n    yield\n"        \
+    "  }\n  return\n}\n"
+
+/* each block sends its half to both: a slot waits for the bytes of both, and for the readers of both */
+START_TEST(multicast)
+{
+    kit k;
+    compile_for(&k, "sm_90a", HALVES("3"));
+    ck_assert_msg(k.ok, "%s", k.text);
+    ck_assert_msg(strstr(k.text, ".multicast::cluster"), "%s", k.text);
+    ck_assert_msg(strstr(k.text, "mbarrier.arrive.release.cluster.shared::cluster"), "%s", k.text);
+    ck_assert_msg(strstr(k.text, "expect_tx") && strstr(k.text, ", 2048;"), "not 2 * 1024 bytes:\n%s", k.text);
+    arena_fini(&k.a);
+    expect("sm_90a", HALVES("1"), false, "multicast to some blocks of the cluster: all 2 get a box");
+}
+END_TEST
+
 /* what a chip lacks is said by name; on the others the same kernel compiles */
 START_TEST(features)
 {
     expect("sm_90a", FILL(""), true, "cp.async.bulk.tensor");
     expect("sm_80", FILL(""), false, "on sm_80");
     expect("sm_80", FILL(""), false, "has no tensor maps");
-    expect("sm_90a", FILL(" {multicast = 1}"), false, "multicast has no code yet");
+    expect("sm_90a", FILL(" {multicast = 2}"), false, "multicast to some blocks of the cluster: all 1 get a box");
     expect("sm_80", "kernel @f() num_ctas=2 {\n  return\n}\n", false, "has no clusters");
     expect("sm_90a", "kernel @f() num_ctas=2 {\n  return\n}\n", true, "barrier.cluster");
     static const char moved[] =
@@ -281,6 +308,7 @@ int main(void)
     tcase_add_test(c, tile_atomics);
     tcase_add_test(c, scalars_in_channels);
     tcase_add_test(c, copies_in_channels);
+    tcase_add_test(c, multicast);
     tcase_add_test(c, features);
     suite_add_tcase(s, c);
     SRunner *r = srunner_create(s);
