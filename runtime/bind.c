@@ -4,7 +4,8 @@
  * arguments, which must agree; a dimension that is a const parameter takes the size. What the instance depends on is
  * written into call.key as it is found:
  *
- *   [dtype of each generic] [one bit an argument: None] [value of each const dimension, in order of appearance]
+ *   [dtype of each generic] [one bit an argument: None] [config of @tune, where there are several]
+ *   [value of each const dimension, in order of appearance]
  *
  * so that looking a known instance up is comparing a few words. An unknown one is lowered under the module's lock.
  */
@@ -208,7 +209,9 @@ static bool make_key(rt_call *c)
             bits = 0;
         }
     }
-    return const_dims(c, NULL);
+    c->ntune_key = c->nkey;
+    c->config = rt_tune_config(c);
+    return (!c->k->tune || add_key(c, c->config)) && const_dims(c, NULL);
 }
 
 /* ---- instances ---- */
@@ -217,7 +220,7 @@ static void make_choice(rt_call *c, choice_list *list)
 {
     tile_module *m = c->k->m;
     const fe_kernel *k = c->k->fe;
-    choice_init(&m->a, list, k, m->bind, m->nbind, rt_family(m->dev));
+    choice_init(&m->a, list, k, m->bind, m->nbind, rt_family(m->dev), c->config);
     for (uint32_t i = 0; i < k->ngenerics; i++)
         if (c->generics[i] != DT_NONE)
             choice_set(&m->a, list, k->generics[i].name, (fe_value){.kind = FE_V_DTYPE, .dt = c->generics[i]});

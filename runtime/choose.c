@@ -1,6 +1,6 @@
-/* choose.c: which values a kernel's generics and const parameters take: what the caller set, then @tune's first config
- * for the target family, then (when nothing else decides) the first type of a generic's list. Defaults of const
- * parameters are the front end's own business.
+/* choose.c: which values a kernel's generics and const parameters take: what the caller set, then a config of @tune
+ * (the first, unless the tuner chose another) for the target family, then (when nothing else decides) the first type of
+ * a generic's list. Defaults of const parameters are the front end's own business.
  */
 #include "runtime/compile.h"
 
@@ -61,7 +61,7 @@ static void bind_one(arena *a, choice_list *c, const fe_kernel *k, const fe_bind
         choice_set(a, c, b->name, b->value);
 }
 
-static const fe_tune *tune_for(const fe_kernel *k, const char *family)
+const fe_tune *choice_tune(const fe_kernel *k, const char *family)
 {
     const fe_tune *any = NULL;
     for (uint32_t i = 0; i < k->ntunes; i++) {
@@ -73,13 +73,14 @@ static const fe_tune *tune_for(const fe_kernel *k, const char *family)
     return any;
 }
 
-void choice_init(arena *a, choice_list *c, const fe_kernel *k, const fe_binding *bind, uint32_t n, const char *family)
+void choice_init(arena *a, choice_list *c, const fe_kernel *k, const fe_binding *bind, uint32_t n, const char *family,
+                 uint32_t config)
 {
-    const fe_tune *tune = tune_for(k, family);
+    const fe_tune *tune = choice_tune(k, family);
     *c = (choice_list){0};
-    if (tune)
-        for (uint32_t i = 0; i < tune->nbindings[0]; i++)
-            bind_one(a, c, k, &tune->configs[0][i]);
+    if (tune && config < tune->nconfigs)
+        for (uint32_t i = 0; i < tune->nbindings[config]; i++)
+            bind_one(a, c, k, &tune->configs[config][i]);
     for (uint32_t i = 0; i < n; i++)
         bind_one(a, c, k, &bind[i]);
 }

@@ -66,7 +66,7 @@ static bool lower_all(arena *a, diags *d, fe_unit *u, const compile_request *q, 
         if (q->kernel.n && !str_eq(k->name, q->kernel))
             continue;
         found = true;
-        choice_init(a, &c, k, q->bind, q->nbind, family);
+        choice_init(a, &c, k, q->bind, q->nbind, family, 0);
         choice_open_generics(a, &c, k);
         if (!fe_lower(u, k->name, choice_done(&c), m, name))
             return false;

@@ -42,9 +42,11 @@ typedef struct choice_list {
     VEC(fe_binding) bind;
     fe_choice choice; /* points into bind once choice_done was called */
 } choice_list;
-/* the bindings of `bind` that kernel k has, @tune's first config for the family, and for generics left open the first
- * type of their list */
-void choice_init(arena *a, choice_list *c, const fe_kernel *k, const fe_binding *bind, uint32_t n, const char *family);
+/* the @tune line that counts for a target family; NULL where there is none */
+const fe_tune *choice_tune(const fe_kernel *k, const char *family);
+/* the bindings of `bind` that kernel k has, and those of a config of @tune */
+void choice_init(arena *a, choice_list *c, const fe_kernel *k, const fe_binding *bind, uint32_t n, const char *family,
+                 uint32_t config);
 void choice_set(arena *a, choice_list *c, str name, fe_value v); /* replaces one of that name */
 const fe_binding *choice_get(const choice_list *c, str name);    /* NULL where there is none */
 void choice_open_generics(arena *a, choice_list *c, const fe_kernel *k);

@@ -50,6 +50,7 @@ static bool cpu_open(tile_device *d, arena *a, str *err)
     s->nthreads = s->workers ? pool_threads(s->workers) : 0;
     s->threads = calloc((size_t)s->nthreads + 1, sizeof *s->threads);
     d->state = s;
+    d->threads = s->nthreads;
     if (s->workers && s->threads)
         return true;
     if (!s->workers)

@@ -21,9 +21,12 @@ static bool read_options(tile_module *m, const tile_options *opt, fe_options *fr
     for (int i = 0; i < opt->nimport_dirs; i++)
         dirs[i] = str_dup(&m->a, str_of(opt->import_dirs[i]));
     *front = (fe_options){dirs, (uint32_t)opt->nimport_dirs};
+    m->dirs = dirs;
+    m->ndirs = (uint32_t)opt->nimport_dirs;
     defs = ARENA_ARRAY(&m->a, str, (size_t)opt->ndefines + 1);
     for (int i = 0; i < opt->ndefines; i++)
         defs[i] = str_dup(&m->a, str_of(opt->defines[i]));
+    m->defines = defs;
     m->nbind = (uint32_t)opt->ndefines;
     m->bind = ARENA_ARRAY(&m->a, fe_binding, (size_t)m->nbind + 1);
     return choice_parse(&m->a, defs, m->nbind, m->bind, &why) ||
@@ -72,13 +75,14 @@ static void run_open(void *ctx)
     }
     if (!read_options(m, j->opt, &front, j->err))
         return;
+    m->text = body;
     j->ok = load_text(m, body, &front);
     if (!j->ok)
         rt_fail_diags(j->err, TILE_E_SOURCE, &m->d, &m->a);
 }
 
 static tile_module *open_module(tile_device *dev, const char *path, const char *text, const tile_options *opt,
-                                tile_error *err)
+                                int config, tile_error *err)
 {
     tile_module *m = calloc(1, sizeof *m);
     tile_error dropped = {0};
@@ -88,6 +92,7 @@ static tile_module *open_module(tile_device *dev, const char *path, const char *
         return NULL;
     }
     m->dev = dev;
+    m->forced = config;
     arena_init(&m->a, 0);
     pthread_mutex_init(&m->lock, NULL);
     open_job j = {m, path, text, opt, err ? err : &dropped, false};
@@ -103,13 +108,30 @@ static tile_module *open_module(tile_device *dev, const char *path, const char *
 
 tile_module *tile_module_from_file(tile_device *dev, const char *path, const tile_options *opt, tile_error *err)
 {
-    return open_module(dev, path, NULL, opt, err);
+    return open_module(dev, path, NULL, opt, -1, err);
 }
 
 tile_module *tile_module_from_string(tile_device *dev, const char *name, const char *text, const tile_options *opt,
                                      tile_error *err)
 {
-    return open_module(dev, name, text ? text : "", opt, err);
+    return open_module(dev, name, text ? text : "", opt, -1, err);
+}
+
+tile_module *rt_module_again(const tile_module *m, int config, tile_error *err)
+{
+    const char **words = calloc((size_t)m->ndirs + m->nbind + 1, sizeof *words);
+    if (!words) {
+        rt_fail_memory(err, "module", m->path);
+        return NULL;
+    }
+    for (uint32_t i = 0; i < m->ndirs; i++)
+        words[i] = m->dirs[i].p;
+    for (uint32_t i = 0; i < m->nbind; i++)
+        words[m->ndirs + i] = m->defines[i].p;
+    tile_options opt = {words + m->ndirs, words, (int32_t)m->nbind, (int32_t)m->ndirs, m->checked};
+    tile_module *n = open_module(m->dev, m->path.p, m->text.p, &opt, config, err);
+    free(words);
+    return n;
 }
 
 void tile_module_close(tile_module *m)
@@ -227,7 +249,7 @@ static bool describe_source(tile_kernel *k, str name)
     choice_list c;
     if (!found)
         return false;
-    choice_init(&m->a, &c, found, m->bind, m->nbind, rt_family(m->dev));
+    choice_init(&m->a, &c, found, m->bind, m->nbind, rt_family(m->dev), m->forced > 0 ? (uint32_t)m->forced : 0);
     choice_open_generics(&m->a, &c, found);
     k->fe = found->has_extra ? fe_kernel_under(m->unit, name, choice_done(&c)) : found;
     if (k->fe)
@@ -282,6 +304,7 @@ static tile_kernel *find_locked(tile_module *m, str name, tile_error *err)
                 STR_ARG(name), RT_MAX_ARGS, RT_MAX_GENERICS);
         return NULL;
     }
+    rt_tune_init(k);
     vec_push(&m->a, &m->kernels, k);
     return k;
 }

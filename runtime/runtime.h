@@ -24,6 +24,8 @@
 
 #define RT_MAX_ARGS 256
 #define RT_MAX_GENERICS 16
+#define RT_TUNE_WORDS 8 /* values that a choice of the tuner depends on */
+#define RT_TUNED 64     /* choices that a kernel remembers */
 #define RT_CALL_ROOM 12288 /* bytes on the stack that a launch works in; more come from the system */
 #define RT_MAX_VARIANTS 4  /* specialised ones of an instance and index width; then the general one serves */
 
@@ -137,6 +139,7 @@ struct tile_device {
     pthread_mutex_t lock;
     arena a; /* the target's name */
     void *state;
+    int threads; /* of a host device, 0 = it has none of its own */
     tile_print_fn *print;
     void *print_ctx;
     tile_stream own;
@@ -186,7 +189,10 @@ struct tile_module {
     arena a;
     diags d;
     pthread_mutex_t lock;
-    str path;
+    str path, text;
+    const str *dirs, *defines; /* its options, as they were given */
+    uint32_t ndirs;
+    int forced; /* the config of @tune that its kernels take, -1: as tuned */
     fe_unit *unit; /* NULL: */
     ir_module *ir; /* IR text */
     fe_binding *bind;
@@ -195,6 +201,10 @@ struct tile_module {
     VEC(tile_kernel *) kernels;
     compile_times times; /* spent so far */
 };
+
+typedef struct rt_tune_word {
+    int16_t param, dim;
+} rt_tune_word;
 
 struct tile_kernel {
     tile_module *m;
@@ -207,6 +217,10 @@ struct tile_kernel {
     rt_instance *_Atomic last;     /* launched last: most launches want it again */
     rt_variant *_Atomic recent;    /* likewise; for tools */
     dtype preset[RT_MAX_GENERICS]; /* generics that the module's options set */
+    const fe_tune *tune;           /* its @tune line for the device; NULL: none, or nothing to choose */
+    rt_tune_word tune_words[RT_TUNE_WORDS];
+    uint32_t ntune_words;
+    _Atomic uint64_t tuned[RT_TUNED]; /* tune.c */
 };
 
 #define RT_MAX_KEY 64
@@ -221,7 +235,8 @@ typedef struct rt_call {
     arena a;
     dtype generics[RT_MAX_GENERICS];
     uint64_t key[RT_MAX_KEY];
-    uint32_t nkey;
+    uint32_t nkey, ntune_key; /* the first words are what the tuner looks at */
+    uint32_t config;          /* of @tune */
     rt_instance *inst;
     rt_variant *var;
     uint64_t *slots;
@@ -269,6 +284,11 @@ void rt_stream_fini(tile_stream *s);
 const tile_backend *rt_backend(tile_device *d, diags *ds);
 /* the @tune lines that count there: "cpu", "cuda" */
 const char *rt_family(const tile_device *d);
+/* tune.c: finds the kernel's @tune line; the config for a call whose generics and absent optionals are in its key */
+void rt_tune_init(tile_kernel *k);
+uint32_t rt_tune_config(rt_call *c);
+/* module.c: the same text under the same options, with one config of @tune */
+tile_module *rt_module_again(const tile_module *m, int config, tile_error *err);
 /* host.c: what running kernels print and report */
 void rt_host_init(rt_host *h, tile_device *dev);
 void rt_host_fini(rt_host *h);

@@ -243,6 +243,12 @@ bool rt_session_repeat(rt_session *s, uint32_t n, double *at, tile_error *err)
     return ok && get_arrays(s, err);
 }
 
+bool rt_session_tune(rt_session *s, tile_progress_fn *progress, void *ctx, tile_tuned *out, tile_error *err)
+{
+    return tile_tune(s->k, NULL, s->has_grid ? s->grid : NULL, s->args, (int32_t)s->n, progress, ctx, out, err) ==
+           TILE_OK;
+}
+
 void rt_session_code(rt_session *s, strbuf *out)
 {
     tile_kernel_stats x;

@@ -28,6 +28,8 @@ void rt_session_close(rt_session *s);
 MUST_USE bool rt_session_launch(rt_session *s, tile_error *err);
 /* n more launches, one after the other; at[i] is what the i-th took in seconds, by the device's events */
 MUST_USE bool rt_session_repeat(rt_session *s, uint32_t n, double *at, tile_error *err);
+/* tile_tune with these arguments */
+MUST_USE bool rt_session_tune(rt_session *s, tile_progress_fn *progress, void *ctx, tile_tuned *out, tile_error *err);
 /* a line on the code of the kernel: registers, spills, shared memory; nothing where the device keeps no such figures */
 void rt_session_code(rt_session *s, strbuf *out);
 /* a line for each argument that the kernel writes: "out: f32[4]: 1 2 3 4" */

@@ -200,6 +200,31 @@ int tile_launch(tile_kernel *k, tile_stream *stream, const int64_t grid[3], cons
 int tile_prepare(tile_kernel *k, tile_stream *stream, const int64_t grid[3], const tile_arg *args, int32_t nargs,
                  tile_error *err);
 
+/* Tuning. A kernel with a @tune line has several configs. tile_tune compiles them in parallel, times each with these
+ * arguments, and keeps the best as a line of text beside the compiled code: launches with arguments like these take it
+ * from then on, in this process and in later ones; no launch ever times anything. What the kernel writes is put back
+ * afterwards where its size is known (tensors, pointers with tile_arg.bytes). A kernel with nothing to choose is left
+ * alone: out->configs is 0. */
+typedef struct tile_tuned {
+    int32_t configs, failed; /* of the @tune line; of these, that did not compile or run */
+    double seconds;          /* a launch under the best config */
+    double first_seconds;    /* and under the first, which counts where nothing is tuned; 0 = that one failed */
+    char choice[256];        /* "BM=64 BN=128" */
+} tile_tuned;
+/* how far it is: "compiling", 3 of 12; called from one thread at a time */
+typedef void tile_progress_fn(void *ctx, const char *what, int32_t done, int32_t of);
+int tile_tune(tile_kernel *k, tile_stream *stream, const int64_t grid[3], const tile_arg *args, int32_t nargs,
+              tile_progress_fn *progress, void *ctx, tile_tuned *out, tile_error *err);
+
+/* Compiled code and the tuner's choices on disk, as TILE_CACHE_DIR, XDG_CACHE_HOME and HOME say. */
+typedef struct tile_cache {
+    char path[1024];        /* empty: nothing is kept */
+    int64_t entries, bytes; /* of compiled code, and of all */
+    int64_t choices;
+} tile_cache;
+int tile_cache_stats(tile_cache *out, tile_error *err);
+int tile_cache_clear(tile_error *err);
+
 /* what the code of a kernel takes, as it was launched or prepared last; on GPUs only */
 typedef struct tile_kernel_stats {
     int32_t threads;      /* of a block */

@@ -19,6 +19,10 @@ static int run_command(tilec *t)
         return tilec_emit(t);
     case RUN:
         return tilec_run(t);
+    case TUNE:
+        return tilec_tune(t);
+    case CACHE:
+        return tilec_cache(t);
     case TARGETS:
         return tilec_targets(t);
     default:

@@ -9,7 +9,7 @@
 
 enum { EXIT_DONE, EXIT_USER, EXIT_USAGE, EXIT_DEVICE };
 
-enum tilec_command { CHECK = 1, EMIT = 2, RUN = 4, TARGETS = 8, VERSION = 16, EVERY = 7 };
+enum tilec_command { CHECK = 1, EMIT = 2, RUN = 4, TARGETS = 8, VERSION = 16, TUNE = 32, CACHE = 64, EVERY = 39 };
 
 typedef enum tilec_opt {
 #define OPT(id, text, arg, commands, help) OPT_##id,
@@ -42,10 +42,18 @@ bool tilec_read(tilec *t, str path, str *text);
 bool tilec_bindings(tilec *t, fe_binding **out); /* of -D; false after a message */
 fe_options tilec_front(const tilec *t);
 
-/* tilec_check.c, tilec_emit.c, tilec_run.c, tilec_info.c */
+struct rt_session_request;
+/* tilec_run.c: FILE KERNEL ARG=VALUE... with their flags; a code other than EXIT_DONE after a message */
+int tilec_request(tilec *t, const char *command, struct rt_session_request *q);
+struct tile_error;
+int tilec_fail(const struct tile_error *err); /* says it; gives the exit code */
+
+/* tilec_check.c, tilec_emit.c, tilec_run.c, tilec_tune.c, tilec_cache.c, tilec_info.c */
 int tilec_check(tilec *t);
 int tilec_emit(tilec *t);
 int tilec_run(tilec *t);
+int tilec_tune(tilec *t);
+int tilec_cache(tilec *t);
 int tilec_targets(tilec *t);
 int tilec_version(tilec *t);
 

@@ -28,12 +28,15 @@ static const struct {
     {"run", RUN,
      "run FILE KERNEL [--device=DEV] [--grid=X[,Y[,Z]]] [-D NAME=VALUE]... ARG=VALUE... [--save ARG=FILE.npy]...",
      "launch a kernel, and print or save the arguments that it writes"},
+    {"tune", TUNE, "tune FILE KERNEL [--device=DEV] [--grid=X[,Y[,Z]]] [-D NAME=VALUE]... ARG=VALUE...",
+     "time the configs of the kernel's @tune line, and keep the best for launches with arguments like these"},
+    {"cache", CACHE, "cache path|stats|clear", "the folder of compiled code and tuned choices"},
     {"targets", TARGETS, "targets", "list targets, chips and devices"},
     {"version", VERSION, "version", "print the version"},
 };
 
 /* designed, and in no release so far */
-static const char *const later[] = {"build", "explain", "tune", "cache"};
+static const char *const later[] = {"build", "explain"};
 
 int tilec_say(int code, const char *fmt, ...)
 {
@@ -69,10 +72,13 @@ void tilec_help(void)
                                              : "",
                  rows[i].arg);
         printf("  %-22s %s", head, rows[i].help);
-        if (rows[i].commands != EVERY)
-            printf(" (%s%s%s)", rows[i].commands & EMIT ? "emit" : "", rows[i].commands == (EMIT | RUN) ? ", " : "",
-                   rows[i].commands & RUN ? "run" : "");
-        printf("\n");
+        const char *sep = " (";
+        for (size_t c = 0; c < COUNTOF(commands) && rows[i].commands != EVERY; c++)
+            if (rows[i].commands & commands[c].command) {
+                printf("%s%s", sep, commands[c].name);
+                sep = ", ";
+            }
+        printf("%s\n", *sep == ',' ? ")" : "");
     }
     printf("\nexit: 0 done, 1 an error in what was given (diagnostics on stderr), 2 usage (unknown flag, device, "
            "chip), 3 device error\n");

@@ -41,7 +41,7 @@ static int exit_code(const tile_error *err)
 }
 
 /* diagnostics come rendered; everything else gets our name in front */
-static int fail(const tile_error *err)
+int tilec_fail(const tile_error *err)
 {
     if (err->code == TILE_E_SOURCE) {
         fprintf(stderr, "%s\n", err->text);
@@ -60,7 +60,7 @@ static int repeat(tilec *t, rt_session *s, long n, tile_error *err)
 {
     double *at = ARENA_ARRAY(t->a, double, (size_t)n + 1);
     if (!rt_session_repeat(s, (uint32_t)n, at, err))
-        return fail(err);
+        return tilec_fail(err);
     qsort(at, (size_t)n, sizeof *at, by_value);
     if (n)
         fprintf(stderr, "time: median of %ld more launches %.1f us, least %.1f us\n", n, at[n / 2] * 1e6, at[0] * 1e6);
@@ -108,7 +108,7 @@ static int launch(tilec *t, rt_session *s, long more, double opened, tile_error 
 {
     double t0 = clock_now();
     if (!rt_session_launch(s, err))
-        return fail(err);
+        return tilec_fail(err);
     if (tilec_has(t, OPT_TIME)) {
         print_times(t, s, opened, clock_now() - t0);
         print_code(t, s);
@@ -119,32 +119,40 @@ static int launch(tilec *t, rt_session *s, long more, double opened, tile_error 
     return show(t, s);
 }
 
+int tilec_request(tilec *t, const char *command, rt_session_request *q)
+{
+    *q = (rt_session_request){.checked = tilec_has(t, OPT_CHECKED),
+                              .defines = t->defines.at,
+                              .ndefines = t->defines.n,
+                              .imports = t->imports.at,
+                              .nimports = t->imports.n};
+    if (t->words.n < 2)
+        return tilec_say(EXIT_USAGE, "%s needs a file and a kernel", command);
+    if (tilec_has(t, OPT_GRID) && !(q->has_grid = parse_grid(t->opt[OPT_GRID], q->grid)))
+        return tilec_say(EXIT_USAGE, "--grid: expected X[,Y[,Z]], found '%.*s'", STR_ARG(t->opt[OPT_GRID]));
+    for (uint32_t i = 2; i < t->words.n; i++)
+        if (!memchr(t->words.at[i].p, '=', t->words.at[i].n))
+            return tilec_say(EXIT_USAGE, "expected ARG=VALUE, found '%.*s'", STR_ARG(t->words.at[i]));
+    q->path = t->words.at[0];
+    q->kernel = t->words.at[1];
+    q->args = t->words.at + 2;
+    q->nargs = t->words.n - 2;
+    return EXIT_DONE;
+}
+
 int tilec_run(tilec *t)
 {
-    rt_session_request q = {.grid = {0},
-                            .checked = tilec_has(t, OPT_CHECKED),
-                            .defines = t->defines.at,
-                            .ndefines = t->defines.n,
-                            .imports = t->imports.at,
-                            .nimports = t->imports.n};
+    rt_session_request q;
     tile_error err;
     long more = 0;
-    if (t->words.n < 2)
-        return tilec_say(EXIT_USAGE, "run needs a file and a kernel");
-    if (tilec_has(t, OPT_GRID) && !(q.has_grid = parse_grid(t->opt[OPT_GRID], q.grid)))
-        return tilec_say(EXIT_USAGE, "--grid: expected X[,Y[,Z]], found '%.*s'", STR_ARG(t->opt[OPT_GRID]));
+    int code = tilec_request(t, "run", &q);
+    if (code != EXIT_DONE)
+        return code;
     if (tilec_has(t, OPT_TIME) && t->opt[OPT_TIME].n && !parse_count(t->opt[OPT_TIME], &more))
         return tilec_say(EXIT_USAGE, "--time: expected a number of launches, found '%.*s'", STR_ARG(t->opt[OPT_TIME]));
     for (uint32_t i = 0; i < t->saves.n; i++)
         if (!memchr(t->saves.at[i].p, '=', t->saves.at[i].n))
             return tilec_say(EXIT_USAGE, "--save: expected ARG=FILE.npy, found '%.*s'", STR_ARG(t->saves.at[i]));
-    for (uint32_t i = 2; i < t->words.n; i++)
-        if (!memchr(t->words.at[i].p, '=', t->words.at[i].n))
-            return tilec_say(EXIT_USAGE, "expected ARG=VALUE, found '%.*s'", STR_ARG(t->words.at[i]));
-    q.path = t->words.at[0];
-    q.kernel = t->words.at[1];
-    q.args = t->words.at + 2;
-    q.nargs = t->words.n - 2;
     double t0 = clock_now();
     tile_device *dev = tile_device_open(str_cstr(t->a, tilec_has(t, OPT_DEVICE) ? t->opt[OPT_DEVICE] : S("cpu")), &err);
     double opened = clock_now() - t0;
@@ -155,7 +163,7 @@ int tilec_run(tilec *t)
         return tilec_say(EXIT_USER, "'%.*s' is no .tile or .tir file", STR_ARG(q.path));
     }
     rt_session *s = rt_session_open(dev, &q, &err);
-    int code = s ? launch(t, s, more, opened, &err) : fail(&err);
+    code = s ? launch(t, s, more, opened, &err) : tilec_fail(&err);
     rt_session_close(s);
     tile_device_close(dev);
     return code;

@@ -133,5 +133,35 @@ if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
     chown 12345 "$entry"
     says "a stranger's file" "the code generator can't be opened" add TILE_CACHE_DIR=c/d TILE_LLVM=$none
 fi
+
+# tilec cache and tilec tune
+says "path" "$dir/c/d" env TILE_CACHE_DIR="$dir/c/d" "$tilec" cache path
+says "stats" "c/d: 1 entries, 0 choices" env TILE_CACHE_DIR=c/d "$tilec" cache stats
+says "clear" "removed 1 entries and 0 choices" env TILE_CACHE_DIR=c/d "$tilec" cache clear
+says "empty" ": 0 entries, 0 choices of the tuner, 0 bytes" env TILE_CACHE_DIR=c/d "$tilec" cache stats
+says "no folder at all" "nothing is kept" env TILE_CACHE_DIR= "$tilec" cache stats
+says "usage" "cache needs one of path, stats, clear" "$tilec" cache frob
+cat >tuned.tile <<'END'
+@tune(WORK=[4000, 2], key=[n])
+kernel k(x: *f32, out: *i32, n: int) grid(1):
+    s = 0.0
+    for i in range(0, WORK * 100):
+        s += load(x + i % 4)
+    store(x + 4, s)
+    store(out, WORK)
+END
+tuned() {
+    env TILE_CACHE_DIR=t "$tilec" "$@" tuned.tile k x=rand:f32[8] out=zeros:i32[1] n=$n
+}
+n=50
+says "first config" "out: i32[1]: 4000" tuned run
+says "tune" "k: WORK=2: " tuned tune
+says "tuned" "out: i32[1]: 2" tuned run
+n=500
+says "another bucket" "out: i32[1]: 4000" tuned run
+says "nothing to choose" "add: nothing to choose" \
+    env TILE_CACHE_DIR=t "$tilec" tune add.tile add x=rand:f32[8] out=zeros:f32[8] n=8
+says "tune needs arguments" "tune needs a file and a kernel" "$tilec" tune add.tile
+says "what a choice looks like" "WORK=2  # " cat t/*.tune
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

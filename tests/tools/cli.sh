@@ -81,7 +81,7 @@ expect 2 'X[,Y[,Z]]' $tilec run scale.tile scale --grid=x
 expect 2 'number of launches' $tilec run scale.tile scale --time=often
 expect 2 'ARG=FILE.npy' $tilec run scale.tile scale --save y
 expect 2 'ARG=VALUE' $tilec run scale.tile scale x
-for later in build explain tune cache; do expect 2 "this version has no command '$later'" $tilec $later scale.tile; done
+for later in build explain; do expect 2 "this version has no command '$later'" $tilec $later scale.tile; done
 
 # help and information
 expect 0 '--stage=STAGE' $tilec --help

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #ifdef TILE_TEST_ALLOC
 
@@ -217,14 +218,22 @@ START_TEST(interface)
 }
 END_TEST
 
-/* fresh objects for each failure: a launch that lowers, compiles and runs with nothing made before */
+/* where compiled code is kept: nowhere; in a folder that is emptied before each try; in one that has it */
+enum { NOWHERE, COLD, WARM, FOLDERS };
+static char folder[] = "/tmp/tile-oom-XXXXXX";
+
+/* fresh objects for each failure: a launch that lowers, compiles (or finds) and runs with nothing made before */
 START_TEST(fresh)
 {
+    int kept = _i / (int)COUNTOF(devices);
+    setenv("TILE_CACHE_DIR", kept == NOWHERE ? "" : folder, 1);
     for (int i = 0; i < 3; i++) {
         long n = 0;
         for (bool ok = false; !ok;) {
-            job j = {.device = devices[_i]};
+            job j = {.device = devices[_i % (int)COUNTOF(devices)]};
             ck_assert(open_device(&j) && load(&j));
+            if (kept == COLD)
+                ck_assert_int_eq(tile_cache_clear(&j.err), TILE_OK);
             arena_fail_after(++n);
             ok = find(&j, i) && launch(&j, i);
             arena_fail_after(0);
@@ -236,6 +245,38 @@ START_TEST(fresh)
         }
         ck_assert_int_gt(n, 2);
     }
+}
+END_TEST
+
+/* configs that are tried without memory count as failed; where the tuner itself has none, that is said */
+START_TEST(tuning)
+{
+    static const char text[] = "@tune(B=[16, 32], key=[n])\n"
+                               "kernel k(x: *f32, n: int) grid(cdiv(n, B)):\n"
+                               "    i = program_id(0) * B + arange(0, B)\n"
+                               "    store(x + i, load(x + i, i < n), i < n)\n";
+    job j = {.device = devices[_i]};
+    float x[100] = {0};
+    tile_tuned t;
+    tile_arg args[] = {tile_arg_ptr(x, TILE_F32), tile_arg_int(100)};
+    args[0].bytes = sizeof x;
+    setenv("TILE_CACHE_DIR", folder, 1);
+    ck_assert(open_device(&j));
+    long n = 0;
+    for (bool ok = false; !ok;) {
+        j.mod = tile_module_from_string(j.dev, "t.tile", text, NULL, &j.err);
+        j.k[0] = tile_kernel_find(j.mod, "k", &j.err);
+        ck_assert_int_eq(tile_cache_clear(&j.err), TILE_OK);
+        arena_fail_after(++n);
+        ok = tile_tune(j.k[0], NULL, NULL, args, 2, NULL, NULL, &t, &j.err) == TILE_OK && t.failed == 0;
+        arena_fail_after(0);
+        ck_assert_msg(ok || t.failed || strstr(j.err.text, "out of memory"), "%s", j.err.text);
+        ck_assert_int_eq(tile_tune(j.k[0], NULL, NULL, args, 2, NULL, NULL, &t, &j.err), TILE_OK);
+        ck_assert_int_eq(t.failed, 0);
+        tile_module_close(j.mod);
+    }
+    ck_assert_int_gt(n, 2);
+    tile_device_close(j.dev);
 }
 END_TEST
 
@@ -261,9 +302,13 @@ int main(void)
 {
     Suite *s = suite_create("oom");
     TCase *t = tcase_create("all");
+    setenv("TILE_CACHE_DIR", "", 1);
+    if (!mkdtemp(folder))
+        return 2;
     tcase_add_loop_test(t, part_ends, 0, COUNTOF(parts));
     tcase_add_loop_test(t, interface, 0, COUNTOF(devices));
-    tcase_add_loop_test(t, fresh, 0, COUNTOF(devices));
+    tcase_add_loop_test(t, fresh, 0, (int)COUNTOF(devices) * FOLDERS);
+    tcase_add_loop_test(t, tuning, 0, COUNTOF(devices));
     tcase_add_test(t, wrong_text);
     tcase_set_timeout(t, 300);
     suite_add_tcase(s, t);
@@ -271,6 +316,9 @@ int main(void)
     srunner_run_all(r, CK_ENV);
     int failed = srunner_ntests_failed(r);
     srunner_free(r);
+    setenv("TILE_CACHE_DIR", folder, 1);
+    (void)tile_cache_clear(NULL);
+    rmdir(folder);
     return failed != 0;
 }
 
