@@ -114,6 +114,8 @@ $(B)/%: $(B)/tools/%.o $(ROOMS)
 demo: deps
 	@$(MAKE) --no-print-directory -s -j$(JOBS) all
 	@$(B)/examples/add/add cpu examples/add/add.tile
+model: deps
+	@sh tools/fetch_model.sh
 test: deps
 	@$(MAKE) --no-print-directory -s -j$(JOBS) tests B=build/test DEFS=-DTILE_TEST_ALLOC
 	@B=build/test sh tests/all.sh
@@ -172,6 +174,7 @@ help:
 	@sed -n 's/^#: //p' Makefile
 #: make              build all: libraries, tilec, tools, examples (build/release)
 #: make demo         install what is missing, build, run examples/add
+#: make model        fetch the default language model into the cache folder, once
 #: make test         install what is missing, build, run every test; the last line counts passed, failed, skipped
 #: make deps         install the packages this needs (Debian 12 or later)
 #: make asan, ubsan, tsan     the tests under a sanitizer
@@ -186,6 +189,6 @@ help:
 #: V=1 shows commands, B=DIR builds elsewhere
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
-.PHONY: all tests demo test deps asan ubsan tsan fuzz cover bench static docs fmt lint install clean help
+.PHONY: all tests demo model test deps asan ubsan tsan fuzz cover bench static docs fmt lint install clean help
 .SECONDARY:
 .DELETE_ON_ERROR:
