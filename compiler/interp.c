@@ -369,6 +369,7 @@ static bool exec_op(frame *fr, ir_op o)
     case IR_OP_put_exit: case IR_OP_get_enter: case IR_OP_get_exit: case IR_OP_tma_load: case IR_OP_tma_store:
     case IR_OP_cp_async: case IR_OP_wgmma: case IR_OP_await: case IR_OP_done: case IR_OP_turn_enter:
     case IR_OP_turn_exit: case IR_OP_partitions: case IR_OP_cluster_rank: case IR_OP_cluster_barrier:
+    case IR_OP_launch_wait:
         return interp_laid(fr, o);
     case IR_OP_program_id: case IR_OP_num_programs: return exec_launch(fr, o);
     case IR_OP_resident: case IR_OP_stream_programs: return exec_device(fr, o);

@@ -177,6 +177,8 @@ bool interp_laid(frame *fr, ir_op o)
         return exec_load(fr, o);
     case IR_OP_shared_store:
         return exec_store(fr, o);
+    case IR_OP_launch_wait: /* launches go one after the other */
+        return true;
     case IR_OP_fence_async: /* one thread by value: its stores are seen in order */
         return true;
     case IR_OP_tma_load:

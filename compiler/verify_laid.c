@@ -548,6 +548,7 @@ bool verify_laid(verifier *v, ir_op o)
         [IR_OP_partitions] = check_partitions,
         [IR_OP_cluster_rank] = check_cluster_rank,
         [IR_OP_cluster_barrier] = check_nothing,
+        [IR_OP_launch_wait] = check_nothing,
     };
     ir_code c = ir_op_code(v->f, o);
     if (!rules[c])

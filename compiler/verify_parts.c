@@ -1,11 +1,13 @@
 /* verify_parts.c: what holds over a whole kernel of the laid-out stage, beyond the types of its ops.
  *
- *   layouts     in a module for a GPU every tile has one, of as many warps as run it; the tiles of an elementwise op
- * share one; a reduced tile's is the operand's without the dimension handles     shared tiles and channels go to the
- * ops that use them, tokens also through loops and branches places      chan and partitions stand in the kernel's body,
- * partitions last; shared_alloc there or in a partition's region; turns in partitions, cluster_barrier outside crossing
- * into partitions come channels, shared tiles, parameters of the kernel and scalars channels    one partition puts into
- * one, in one copy; one gets
+ *   layouts   in a module for a GPU every tile has one, of as many warps as run it; the tiles of an elementwise op share
+ *             one; a reduced tile's is the operand's without the dimension
+ *   handles   shared tiles and channels go to the ops that use them, tokens also through loops and branches
+ *   places    chan and partitions stand in the kernel's body, partitions last; shared_alloc there or in a partition's
+ *             region; turns in partitions, cluster_barrier outside
+ *   launches  before launch_wait only `static` parameters are read
+ *   crossing  into partitions come channels, shared tiles, parameters of the kernel and scalars
+ *   channels  one partition puts into one, in one copy; one gets
  *
  * One walk in the order of the text; the place of an op is 0 outside of partitions, else the partition's number from 1.
  */
@@ -152,6 +154,62 @@ static bool handles_of_op(walk *w, ir_op o)
 }
 
 /* ---- places ---- */
+/* the parameter that a pointer or a tensor comes from, 0 = not known */
+static ir_val root_of(const ir_func *f, ir_val v)
+{
+    for (ir_op o = ir_def(f, v); o.id; o = ir_def(f, v))
+        switch ((int)ir_op_code(f, o)) {
+        case IR_OP_ptr_add:
+        case IR_OP_splat:
+        case IR_OP_broadcast:
+        case IR_OP_reshape:
+        case IR_OP_tensor_base:
+            v = ir_in(f, o, 0);
+            break;
+        default:
+            return (ir_val){0};
+        }
+    return v;
+}
+
+static bool reads_static(const ir_func *f, ir_op o)
+{
+    ir_val p = ir_op_code(f, o) == IR_OP_load ? root_of(f, ir_in(f, o, 0)) : (ir_val){0};
+    return p.id && f->params.at[f->vals.at[p.id].index].flags & PARAM_STATIC;
+}
+
+static bool touches_memory(const ir_func *f, ir_region r)
+{
+    FOR_OPS(f, r, o)
+    {
+        if (ir_info(f, o)->flags & (READ | WRITE) && !reads_static(f, o))
+            return true;
+        for (uint32_t i = 0; i < ir_o(f, o)->nregions; i++)
+            if (touches_memory(f, ir_op_region(f, o, i)))
+                return true;
+    }
+    return false;
+}
+
+static void check_launch_wait(walk *w, ir_op wait)
+{
+    const ir_func *f = w->v->f;
+    if (ir_o(f, wait)->parent.id != f->body.id) {
+        verify_fail(w->v, wait, "only legal outside of loops, branches and partitions");
+        return;
+    }
+    for (ir_op o = ir_first(f, f->body); o.id != wait.id; o = ir_next(f, o)) {
+        bool touches = ir_info(f, o)->flags & (READ | WRITE) && !reads_static(f, o);
+        for (uint32_t i = 0; i < ir_o(f, o)->nregions; i++)
+            touches |= touches_memory(f, ir_op_region(f, o, i));
+        if (!touches)
+            continue;
+        verify_fail(w->v, wait, "'%s' before it touches memory that is not a 'static' parameter's",
+                    ir_info(f, o)->name);
+        return;
+    }
+}
+
 static void check_place(walk *w, ir_op o)
 {
     verifier *v = w->v;
@@ -176,6 +234,9 @@ static void check_place(walk *w, ir_op o)
     case IR_OP_turn_exit:
         if (!w->place)
             verify_fail(v, o, "only legal in a partition");
+        break;
+    case IR_OP_launch_wait:
+        check_launch_wait(w, o);
         break;
     case IR_OP_cluster_barrier:
         if (w->place)

@@ -671,6 +671,10 @@ bool gpu_async_op(gk *k, ir_op o)
     case IR_OP_cluster_rank:
         gpu_set(k, ir_out(f, o, 0), 1)[0] = k->rank ? k->rank : cg_i32(k->c, 0);
         return true;
+    case IR_OP_launch_wait: /* a stream of older chips runs one launch after the other */
+        if (k->chip->has_depend)
+            k->ops->launch_wait(k->c);
+        return true;
     case IR_OP_cluster_barrier:
         k->ops->cluster_barrier(k->c);
         return true;

@@ -32,7 +32,7 @@ typedef struct gpu_chip {
     int lanes;            /* of a warp */
     int64_t shared_bytes; /* a block may have */
     int64_t registers;    /* of a multiprocessor */
-    bool has_wgmma, has_tma, has_mma, has_cp_async, has_cluster, has_stmatrix, has_set_regs;
+    bool has_wgmma, has_tma, has_mma, has_cp_async, has_cluster, has_stmatrix, has_set_regs, has_depend;
 } gpu_chip;
 
 typedef enum gpu_sreg {
@@ -102,6 +102,9 @@ typedef struct gpu_ops {
     void (*store)(cg *c, lval p, int n, int bits, lval pred, int cache, int evict, const lval *in);
     lval (*approx)(cg *c, gpu_approx f, lval x);
     lval (*pin)(cg *c, lval word); /* the same 32 bits, of unknown origin */
+    /* launches: the next of the stream may start; those before are over */
+    void (*launch_dependents)(cg *c);
+    void (*launch_wait)(cg *c);
     /* clusters */
     void (*cluster_barrier)(cg *c);
     void (*store_remote)(cg *c, lval sh, lval rank, lval word);

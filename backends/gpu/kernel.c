@@ -1,7 +1,7 @@
 /* kernel.c: the function of a kernel: parameters, shared memory, the groups of threads, and the walk over ops.
  *
- *   entry     thread numbers; scalar parameters out of their 64-bit slots; barriers of channels initialised by one
- * thread body      the ops in order; `partitions` branches by warp (control.c)
+ *   entry   thread numbers; scalar parameters out of their 64-bit slots; barriers of channels initialised by one thread
+ *   body    the ops in order; `partitions` branches by warp (control.c)
  *
  * Shared memory is laid out as ops ask for it, from offset 0 of a block that starts at a multiple of 1024 (what a
  * 128-byte swizzle repeats by); its size is known only at the end, and given to the launch.
@@ -197,6 +197,14 @@ static int count_warps(gk *k)
     return (int)sum;
 }
 
+static bool waits_for_launches(const ir_func *f)
+{
+    FOR_OPS(f, f->body, o)
+    if (ir_op_code(f, o) == IR_OP_launch_wait)
+        return true;
+    return false;
+}
+
 bool gpu_kernel(cg *c, arena *a, const gpu_ops *ops, const gpu_chip *chip, const ir_module *m, const ir_func *f,
                 gpu_code *out, diags *d)
 {
@@ -221,6 +229,9 @@ bool gpu_kernel(cg *c, arena *a, const gpu_ops *ops, const gpu_chip *chip, const
     cg_at(c, cg_block(c, "entry"));
     cg_debug_begin(c, f);
     thread_numbers(&k);
+    out->dependent = chip->has_depend && waits_for_launches(f);
+    if (out->dependent) /* those behind wait for themselves: let them come as soon as there is room */
+        ops->launch_dependents(c);
     k.shared = shared_start(&k);
     read_arguments(&k);
     gpu_init_channels(&k);

@@ -4,7 +4,7 @@
 #include "backends/nvptx/asm.h"
 
 static const gpu_chip chips[] = {
-#define CHIP(n, feat, shared, tried, wg, tma, mma, cp, cl, stm, sr)                                                    \
+#define CHIP(n, feat, shared, tried, wg, tma, mma, cp, cl, stm, sr, dep)                                               \
     {.name = #n,                                                                                                       \
      .cpu = #n,                                                                                                        \
      .features = feat,                                                                                                 \
@@ -17,20 +17,22 @@ static const gpu_chip chips[] = {
      .has_cp_async = cp,                                                                                               \
      .has_cluster = cl,                                                                                                \
      .has_stmatrix = stm,                                                                                              \
+     .has_depend = dep,                                                                                                \
      .has_set_regs = sr},
 #include "backends/nvptx/chips.def"
 #undef CHIP
 };
 
 static const char *const chip_names[] = {
-#define CHIP(n, feat, shared, tried, wg, tma, mma, cp, cl, stm, sr) #n,
+#define CHIP(n, feat, shared, tried, wg, tma, mma, cp, cl, stm, sr, dep) #n,
 #include "backends/nvptx/chips.def"
 #undef CHIP
 };
 
 /* for `tilec targets` */
 static const char *const chip_notes[] = {
-#define CHIP(n, feat, shared, tried, wg, tma, mma, cp, cl, stm, sr) (tried) ? NULL : "compiles; not tried on the chip",
+#define CHIP(n, feat, shared, tried, wg, tma, mma, cp, cl, stm, sr, dep)                                               \
+    (tried) ? NULL : "compiles; not tried on the chip",
 #include "backends/nvptx/chips.def"
 #undef CHIP
 };

@@ -373,6 +373,16 @@ static lval pin(cg *c, lval word)
 }
 
 /* ---- clusters ---- */
+static void launch_dependents(cg *c)
+{
+    ptx0(c, "griddepcontrol.launch_dependents;", false);
+}
+
+static void launch_wait(cg *c)
+{
+    ptx0(c, "griddepcontrol.wait;", false);
+}
+
 static void cluster_barrier(cg *c)
 {
     ptx0(c, "barrier.cluster.arrive.release;", true);
@@ -420,6 +430,8 @@ static const gpu_ops ops = {
     .store = store,
     .approx = approx,
     .pin = pin,
+    .launch_dependents = launch_dependents,
+    .launch_wait = launch_wait,
     .cluster_barrier = cluster_barrier,
     .store_remote = store_remote,
 };

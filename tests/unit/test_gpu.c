@@ -269,6 +269,25 @@ START_TEST(multicast)
 }
 END_TEST
 
+#define NEXT                                                                                                           \
+    "kernel @f(%y: *i32 {written}) num_warps=1 {\n  %1 = const 1 : i32\n  launch_wait\n  store %y, %1\n  return\n}\n"
+
+/* it lets those behind it start, waits for those before, and the launch is told; older chips take turns anyway */
+START_TEST(launches)
+{
+    kit k;
+    compile_for(&k, "sm_90a", NEXT);
+    ck_assert_msg(k.ok && k.code.dependent, "%s", k.text);
+    const char *lets = strstr(k.text, "griddepcontrol.launch_dependents"),
+               *waits = strstr(k.text, "griddepcontrol.wait");
+    ck_assert_msg(lets && waits && lets < waits && waits < strstr(k.text, "st.global"), "%s", k.text);
+    arena_fini(&k.a);
+    compile_for(&k, "sm_80", NEXT);
+    ck_assert_msg(k.ok && !k.code.dependent && !strstr(k.text, "griddepcontrol"), "%s", k.text);
+    arena_fini(&k.a);
+}
+END_TEST
+
 /* what a chip lacks is said by name; on the others the same kernel compiles */
 START_TEST(features)
 {
@@ -309,6 +328,7 @@ int main(void)
     tcase_add_test(c, scalars_in_channels);
     tcase_add_test(c, copies_in_channels);
     tcase_add_test(c, multicast);
+    tcase_add_test(c, launches);
     tcase_add_test(c, features);
     suite_add_tcase(s, c);
     SRunner *r = srunner_create(s);
