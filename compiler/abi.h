@@ -26,6 +26,10 @@ struct abi_host {
     /* the first fault is kept, `stopped` set; programs not yet started are skipped */
     void (*fault)(abi_host *h, const char *text, const char *file, int line, const int64_t pid[3]);
     volatile int stopped;
+    /* memory that all programs of a launch share: `zeroed` bytes of zeros, then `bytes` more, aligned to 64; the first
+     * call of a launch makes it, the others get the same. NULL where it can't be had. It is kept from launch to launch,
+     * so only a launch that needs more than any before asks the system */
+    void *(*shared)(abi_host *h, int64_t zeroed, int64_t bytes);
 };
 
 /* What a worker thread brings: room for tile buffers (aligned to 64), as much as the kernel asked for. */
@@ -39,7 +43,7 @@ typedef void abi_entry(const uint64_t *args, int64_t first, int64_t last, abi_th
 
 /* what the host function of a kernel may ask of the device */
 typedef struct abi_device {
-    int64_t resident;                                        /* programs held at once */
+    int64_t resident;                                         /* programs held at once */
     int64_t (*stream_programs)(int64_t tiles, int64_t steps); /* NULL: tiles */
 } abi_device;
 

@@ -76,6 +76,16 @@ static bool check_address(rt_call *c, const rt_param *p, const void *addr, int32
     return true;
 }
 
+/* the first and the last byte of what the kernel is given are this process's; GPUs tell by a fault */
+static bool check_reach(rt_call *c, const rt_param *p, uint64_t lo, uint64_t hi)
+{
+    tile_device *d = c->k->m->dev;
+    if (d->driver->queue)
+        return true;
+    uint64_t bad = !rt_readable(d, lo) ? lo : hi > lo && !rt_readable(d, hi - 1) ? hi - 1 : 0;
+    return !bad || wrong(c, p, "this process has no memory at %p", (void *)(uintptr_t)bad);
+}
+
 static bool check_tensor(rt_call *c, const rt_param *p, const tile_tensor *t)
 {
     bool empty = false;
@@ -96,7 +106,9 @@ static bool check_tensor(rt_call *c, const rt_param *p, const tile_tensor *t)
                      (long long)t->strides[p->rank - 1]);
     if (!t->data && !empty)
         return wrong(c, p, "its data is a null pointer");
-    return check_address(c, p, t->data, t->dtype);
+    uint64_t lo, hi;
+    return check_address(c, p, t->data, t->dtype) &&
+           (empty || !rt_tensor_range(t, &lo, &hi) || check_reach(c, p, lo, hi));
 }
 
 static bool check_pointer(rt_call *c, const rt_param *p, const tile_arg *a)
@@ -111,7 +123,8 @@ static bool check_pointer(rt_call *c, const rt_param *p, const tile_arg *a)
         if (a->dtype != TILE_ANY && !check_element(c, p, a->dtype))
             return false;
     }
-    return check_address(c, p, a->u.p, p->pointers > 1 ? DT_NONE : a->dtype);
+    uint64_t at = (uint64_t)(uintptr_t)a->u.p, bytes = a->bytes > 0 ? (uint64_t)a->bytes : 0;
+    return check_address(c, p, a->u.p, p->pointers > 1 ? DT_NONE : a->dtype) && check_reach(c, p, at, at + bytes);
 }
 
 static bool check_scalar(rt_call *c, const rt_param *p, const tile_arg *a)

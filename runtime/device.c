@@ -69,6 +69,7 @@ const char *rt_family(const tile_device *d)
 
 static void free_device(tile_device *d)
 {
+    free(d->shared);
     pthread_mutex_destroy(&d->lock);
     arena_fini(&d->a);
     free(d);

@@ -6,6 +6,7 @@
 #include "runtime/array.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static void host_print(abi_host *abi, const char *text, const int64_t pid[3], int dt, int64_t n, const void *data,
@@ -51,9 +52,31 @@ static void host_fault(abi_host *abi, const char *text, const char *file, int li
     pthread_mutex_unlock(&h->lock);
 }
 
+/* launches of a device come one after the other, so they have one block */
+static void *host_shared(abi_host *abi, int64_t zeroed, int64_t bytes)
+{
+    rt_host *h = (rt_host *)(void *)abi;
+    tile_device *d = h->dev;
+    int64_t all;
+    void *p = NULL;
+    if (zeroed < 0 || bytes < 0 || __builtin_add_overflow(zeroed, bytes, &all) || all > (int64_t)1 << 46)
+        return NULL;
+    pthread_mutex_lock(&h->lock);
+    if (!h->shared && all > d->shared_bytes && posix_memalign(&p, 4096, (size_t)all) == 0) {
+        free(d->shared);
+        d->shared = p;
+        d->shared_bytes = all;
+    }
+    if (!h->shared && d->shared && all <= d->shared_bytes)
+        h->shared = memset(d->shared, 0, (size_t)zeroed);
+    pthread_mutex_unlock(&h->lock);
+    return h->shared;
+}
+
 void rt_host_init(rt_host *h, tile_device *dev)
 {
-    h->abi = (abi_host){.print = host_print, .fault = host_fault};
+    h->abi = (abi_host){.print = host_print, .fault = host_fault, .shared = host_shared};
+    h->shared = NULL;
     h->dev = dev;
     h->fault[0] = 0;
     pthread_mutex_init(&h->lock, NULL);

@@ -21,11 +21,13 @@
 #include "runtime/tile.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #define RT_MAX_ARGS 256
 #define RT_MAX_GENERICS 16
 #define RT_TUNE_WORDS 8 /* values that a choice of the tuner depends on */
 #define RT_TUNED 64     /* choices that a kernel remembers */
+#define RT_PAGES 512    /* pages that a device remembers; 9 bits of a hash */
 #define RT_CALL_ROOM 12288 /* bytes on the stack that a launch works in; more come from the system */
 #define RT_MAX_VARIANTS 4  /* specialised ones of an instance and index width; then the general one serves */
 
@@ -52,6 +54,7 @@ typedef struct rt_host {
     abi_host abi;
     pthread_mutex_t lock;
     tile_device *dev;
+    void *shared;     /* of this launch, NULL: not asked for yet */
     char fault[1024]; /* empty: none */
 } rt_host;
 
@@ -140,6 +143,9 @@ struct tile_device {
     arena a; /* the target's name */
     void *state;
     int threads; /* of a host device, 0 = it has none of its own */
+    void *shared; /* of its launches, one after the other (abi_host.shared); grown to the largest */
+    int64_t shared_bytes;
+    _Atomic uint64_t readable[RT_PAGES]; /* reach.c */
     tile_print_fn *print;
     void *print_ctx;
     tile_stream own;
@@ -284,6 +290,8 @@ void rt_stream_fini(tile_stream *s);
 const tile_backend *rt_backend(tile_device *d, diags *ds);
 /* the @tune lines that count there: "cpu", "cuda" */
 const char *rt_family(const tile_device *d);
+/* reach.c: the process can read there */
+bool rt_readable(tile_device *d, uint64_t addr);
 /* tune.c: finds the kernel's @tune line; the config for a call whose generics and absent optionals are in its key */
 void rt_tune_init(tile_kernel *k);
 uint32_t rt_tune_config(rt_call *c);

@@ -1,11 +1,12 @@
 /* test_launch.c: the public API: what it refuses, overlapping arguments, C functions, several threads, variants. */
 #include "base/base.h"
-#include "runtime/tile.h"
+#include "runtime/runtime.h"
 
 #include <check.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 static const char source[] =
     "kernel vadd(x: *f32, y: *f32, out: *f32, n: int, BLOCK: const = 64) grid(cdiv(n, BLOCK)):\n"
@@ -123,6 +124,100 @@ START_TEST(refusals)
     WITH(5, tile_arg_tensor(&u), "its data is a null pointer");
 #undef WITH
     tile_module_close(m);
+    tile_device_close(dev);
+}
+END_TEST
+
+/* addresses that are no memory of this process: an error that names the argument, not a signal */
+START_TEST(addresses)
+{
+    tile_device *dev;
+    tile_module *m = load(devices[_i], &dev);
+    tile_kernel *add = tile_kernel_find(m, "vadd", &err), *copy = tile_kernel_find(m, "copy", &err);
+    float buf[64] = {0};
+    char *none = mmap(NULL, 8192, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    ck_assert(none != MAP_FAILED);
+    const uint64_t bad[] = {
+        4, 4092, (uint64_t)(uintptr_t)none, (uint64_t)1 << 46, (uint64_t)0xffff << 48, UINT64_MAX - 3};
+    tile_arg a[] = {tile_arg_ptr(buf, TILE_F32), tile_arg_ptr(buf, TILE_F32), tile_arg_ptr(buf, TILE_F32),
+                    tile_arg_int(8)};
+    for (size_t i = 0; i < COUNTOF(bad); i++)
+        for (int k = 0; k < 3; k++) {
+            tile_arg b[4];
+            memcpy(b, a, sizeof b);
+            b[k].u.p = (void *)(uintptr_t)bad[i];
+            refused(add, b, 4, TILE_E_ARGUMENT,
+                    k == 0   ? "argument 'x' of kernel 'vadd': this process has no memory at"
+                    : k == 1 ? "argument 'y' of kernel 'vadd': this process has no memory at"
+                             : "argument 'out' of kernel 'vadd': this process has no memory at");
+        }
+    a[0].bytes = (int64_t)1 << 40; /* it ends where nothing is */
+    refused(add, a, 4, TILE_E_ARGUMENT, "argument 'x' of kernel 'vadd': this process has no memory at");
+    int64_t shape[2] = {4, 4};
+    tile_tensor x = tile_tensor_of(buf, TILE_F32, 2, shape), y = x;
+    y.data = none;
+    tile_arg t[] = {tile_arg_tensor(&x), tile_arg_tensor(&y)};
+    refused(copy, t, 2, TILE_E_ARGUMENT, "argument 'y' of kernel 'copy': this process has no memory at");
+    y.data = buf;
+    y.strides[0] = (int64_t)1 << 40;
+    refused(copy, t, 2, TILE_E_ARGUMENT, "argument 'y' of kernel 'copy': this process has no memory at");
+    y.sizes[0] = x.sizes[0] = 0; /* without an element no address matters */
+    y.data = none;
+    ck_assert_msg(tile_launch(copy, NULL, NULL, t, 2, &err) == TILE_OK, "%s", err.text);
+    munmap(none, 8192);
+    tile_module_close(m);
+    tile_device_close(dev);
+}
+END_TEST
+
+START_TEST(grids)
+{
+    tile_device *dev;
+    tile_module *m = load(devices[_i], &dev);
+    tile_kernel *add = tile_kernel_find(m, "vadd", &err);
+    float buf[64] = {0};
+    tile_arg a[] = {tile_arg_ptr(buf, TILE_F32), tile_arg_ptr(buf, TILE_F32), tile_arg_ptr(buf, TILE_F32),
+                    tile_arg_int(0)};
+    const int64_t bad[][3] = {
+        {0, 1, 1},         {1, 0, 1},         {1, 1, 0},         {-1, 1, 1},
+        {1, INT64_MIN, 1}, {1LL << 31, 1, 1}, {65536, 65536, 1}, {INT64_MAX, INT64_MAX, INT64_MAX}};
+    for (size_t i = 0; i < COUNTOF(bad); i++) {
+        ck_assert_int_eq(tile_launch(add, NULL, bad[i], a, 4, &err), TILE_E_ARGUMENT);
+        ck_assert_msg(strstr(err.text, "grid of kernel 'vadd'") != NULL, "%s", err.text);
+    }
+    ck_assert_msg(tile_launch(add, NULL, NULL, a, 4, &err) == TILE_OK, "%s", err.text); /* the header's is 0: nothing */
+    a[3].u.i = INT64_MAX / 2;
+    ck_assert_int_eq(tile_launch(add, NULL, NULL, a, 4, &err), TILE_E_ARGUMENT);
+    ck_assert_ptr_nonnull(strstr(err.text, "is not below 2147483648 programs"));
+    tile_module_close(m);
+    tile_device_close(dev);
+}
+END_TEST
+
+/* memory that the programs of a launch share: one block a launch, kept from one to the next */
+START_TEST(shared_block)
+{
+    tile_device *dev = tile_device_open("cpu", &err);
+    rt_host h;
+    void *kept = NULL;
+    for (int round = 0; round < 3; round++) {
+        rt_host_init(&h, dev);
+        ck_assert_ptr_null(h.abi.shared(&h.abi, -1, 8));
+        ck_assert_ptr_null(h.abi.shared(&h.abi, 8, INT64_MAX));
+        unsigned char *p = h.abi.shared(&h.abi, 100, 5000);
+        ck_assert_ptr_nonnull(p);
+        ck_assert_uint_eq((uintptr_t)p % 64, 0);
+        ck_assert_ptr_eq(h.abi.shared(&h.abi, 100, 5000), p);
+        ck_assert(!kept || kept == p);
+        kept = p;
+        for (int i = 0; i < 100; i++)
+            ck_assert_uint_eq(p[i], 0);
+        memset(p, 0xff, 5100);
+        rt_host_fini(&h);
+    }
+    rt_host_init(&h, dev);
+    ck_assert_ptr_nonnull(h.abi.shared(&h.abi, 0, 1 << 20));
+    rt_host_fini(&h);
     tile_device_close(dev);
 }
 END_TEST
@@ -321,6 +416,9 @@ int main(void)
     tcase_set_timeout(c, 120);
     tcase_add_loop_test(c, opening, 0, n);
     tcase_add_loop_test(c, refusals, 0, n);
+    tcase_add_loop_test(c, addresses, 0, n);
+    tcase_add_loop_test(c, grids, 0, n);
+    tcase_add_test(c, shared_block);
     tcase_add_loop_test(c, overlap, 0, n);
     tcase_add_loop_test(c, strides, 0, n);
     tcase_add_loop_test(c, errors_stand_alone, 0, n);
