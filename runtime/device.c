@@ -1,14 +1,10 @@
-/* device.c: the device table, and what is the same for every device: opening by name, closing.
- *
- * To add a device: a driver in a file of its own, and a row here.
+/* device.c: what is the same for every device: opening by name, closing. The table of devices is in drivers.c.
  */
 #include "runtime/runtime.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-const rt_driver *const rt_drivers[] = {&rt_driver_cpu, &rt_driver_interp, &rt_driver_cuda, NULL};
 
 /* "cpu", "cpu:threads=4", "cuda", "cuda:3"; NULL where there is no such device */
 static const rt_driver *find_driver(str name, int *number)
@@ -50,18 +46,6 @@ static void unknown_device(const char *name, tile_error *err)
     arena_fini(&a);
 }
 
-const tile_backend *rt_backend(tile_device *d, diags *ds)
-{
-    backend_target known;
-    if (!d->backend && d->driver->lazy) /* several threads find the same */
-        d->backend = backend_find(str_of(d->driver->target), &known, ds->a);
-    if (!d->backend && backend_missing())
-        diag_report(ds, DIAG_ERROR, "device", (span){0}, "%s", backend_missing());
-    else if (!d->backend)
-        diag_report(ds, DIAG_ERROR, "device", (span){0}, "this build has no code generator for device '%s'", d->name);
-    return d->backend;
-}
-
 const char *rt_family(const tile_device *d)
 {
     return d->driver->numbered ? d->driver->name : "cpu";
@@ -88,12 +72,7 @@ static void run_open(void *ctx)
     const rt_driver *drv = d->driver;
     if (drv->target)
         d->target = (backend_target){.name = str_of(drv->target), .opt_level = 2};
-    if (drv->target && !drv->lazy)
-        d->backend = backend_find(str_of(drv->target), &d->target, &d->a);
-    if (drv->target && !drv->lazy && !d->backend)
-        j->why = S("this build has no code generator for it");
-    else
-        j->ok = drv->open(d, &d->a, &j->why);
+    j->ok = drv->open(d, &d->a, &j->why);
 }
 
 tile_device *tile_device_open(const char *name, tile_error *err)

@@ -1,4 +1,4 @@
-/* device_cpu.c: this machine's cores: machine code from the CPU back end, run by a thread pool.
+/* device_cpu.c: this machine's cores: machine code run by a thread pool. Where the code comes from is in cpu_code.c.
  *
  * A launch hands out the grid's programs in ascending order, `grain` a claim (one a claim where programs may wait for
  * each other). Every worker has a buffer of its own for the tiles that don't fit registers, grown to the largest kernel
@@ -36,7 +36,7 @@ static int threads_wanted(const tile_device *d, str *err)
     return -1;
 }
 
-static bool cpu_open(tile_device *d, arena *a, str *err)
+bool rt_cpu_open(tile_device *d, arena *a, str *err)
 {
     int threads = threads_wanted(d, err);
     (void)a;
@@ -62,7 +62,7 @@ static bool cpu_open(tile_device *d, arena *a, str *err)
     return false;
 }
 
-static void cpu_close(tile_device *d)
+void rt_cpu_close(tile_device *d)
 {
     cpu_state *s = d->state;
     pool_free(s->workers);
@@ -72,61 +72,10 @@ static void cpu_close(tile_device *d)
     free(s);
 }
 
-static int64_t cpu_resident(const tile_device *d, const ir_func *k, const rt_code *code)
+int64_t rt_cpu_holds(const tile_device *d, bool cooperative)
 {
-    (void)code;
     const cpu_state *s = d->state;
-    return k->cooperative ? s->nthreads : INT32_MAX;
-}
-
-/* An entry of the disk cache: [sizeof(cpu_info)] [cpu_info] [object]. One that can't be loaded is as good as none. */
-static bool cpu_recall(tile_device *d, arena *a, const cache_key *key, rt_code *out)
-{
-    str entry, why;
-    uint64_t size;
-    cpu_info info;
-    (void)d;
-    if (!cache_get(a, cache_folder(a), *key, &entry) || entry.n < sizeof size + sizeof info)
-        return false;
-    memcpy(&size, entry.p, sizeof size);
-    memcpy(&info, entry.p + sizeof size, sizeof info);
-    str object = {entry.p + sizeof size + sizeof info, entry.n - sizeof size - sizeof info};
-    return size == sizeof info && cpu_load(a, object, &info, &out->cpu, &why);
-}
-
-static void keep(arena *a, const cache_key *key, str object, const cpu_info *info)
-{
-    strbuf b;
-    uint64_t size = sizeof *info;
-    str folder = cache_folder(a);
-    if (!key || !folder.n)
-        return;
-    sb_init(&b, a);
-    sb_put(&b, (str){(const char *)&size, sizeof size});
-    sb_put(&b, (str){(const char *)info, sizeof *info});
-    sb_put(&b, object);
-    cache_put(a, folder, *key, sb_str(&b));
-}
-
-static bool cpu_build(tile_device *d, arena *a, const ir_module *m, const ir_func *k, const cache_key *key,
-                      rt_code *out, diags *ds)
-{
-    str object, why;
-    cpu_info info;
-    if (!cpu_object(a, m, k, d->target.opt_level, &object, &info, ds))
-        return false;
-    keep(a, key, object, &info);
-    if (cpu_load(a, object, &info, &out->cpu, &why))
-        return true;
-    diag_report(ds, DIAG_ERROR, "jit", (span){0}, "kernel '%.*s' can't be loaded: %.*s", STR_ARG(k->name),
-                STR_ARG(why));
-    return false;
-}
-
-static void cpu_drop(tile_device *d, rt_code *c)
-{
-    (void)d;
-    cpu_kernel_free(&c->cpu);
+    return cooperative ? s->nthreads : INT32_MAX;
 }
 
 static bool reserve_buffers(cpu_state *s, int64_t bytes, abi_host *host)
@@ -153,13 +102,13 @@ static void run_programs(void *ctx, int64_t first, int64_t last, int thread)
         j->k->entry(j->args, first, last, &j->threads[thread]);
 }
 
-static void cpu_hold(tile_device *d, bool on)
+void rt_cpu_hold(tile_device *d, bool on)
 {
     cpu_state *s = d->state;
     pool_hold(s->workers, on);
 }
 
-static bool cpu_launch(tile_device *d, arena *a, const rt_start *st, rt_host *h, str *err)
+bool rt_cpu_launch(tile_device *d, arena *a, const rt_start *st, rt_host *h, str *err)
 {
     cpu_state *s = d->state;
     const cpu_kernel *k = &st->code->cpu;
@@ -171,19 +120,3 @@ static bool cpu_launch(tile_device *d, arena *a, const rt_start *st, rt_host *h,
     pool_run(s->workers, run_programs, &job, st->programs, k->info.ordered || k->info.grain < 1 ? 1 : k->info.grain);
     return true;
 }
-
-const rt_driver rt_driver_cpu = {
-    .name = "cpu",
-    .doc = "this machine's cores",
-    .target = "cpu",
-    .lazy = true,
-    .threaded = true,
-    .hold = cpu_hold,
-    .open = cpu_open,
-    .close = cpu_close,
-    .resident = cpu_resident,
-    .recall = cpu_recall,
-    .build = cpu_build,
-    .drop = cpu_drop,
-    .launch = cpu_launch,
-};

@@ -139,6 +139,49 @@ typedef struct run_job {
     bool launch, ok;
 } run_job;
 
+/* ---- captured launches: a copy of the call with all that it points at, for the caller's may be gone ---- */
+
+typedef struct replay_job {
+    rt_call *c;
+    bool ok;
+} replay_job;
+
+static void run_replay(void *ctx)
+{
+    replay_job *j = ctx;
+    rt_call *c = j->c;
+    c->slots = arena_copy(&c->a, c->slots, c->inst->nslots * sizeof *c->slots, 8); /* scratch goes into them */
+    j->ok = rt_run(c);
+}
+
+static bool replay(void *ctx, tile_stream *s, tile_error *err)
+{
+    rt_call c = *(const rt_call *)ctx;
+    c.err = err;
+    c.stream = s;
+    c.ready_only = false;
+    _Alignas(16) char room[RT_CALL_ROOM];
+    arena_init_on(&c.a, room, sizeof room);
+    replay_job j = {&c, false};
+    if (!arena_try(&c.a, run_replay, &j)) {
+        j.ok = false;
+        rt_fail_memory(err, "kernel", c.k->name);
+    }
+    arena_fini(&c.a);
+    return j.ok;
+}
+
+static void note_call(tile_graph *g, const rt_call *c)
+{
+    rt_call *n = ARENA_NEW(&g->a, rt_call);
+    *n = *c;
+    n->args = rt_copy_args(&g->a, c->args, c->nargs);
+    n->slots = arena_copy(&g->a, c->slots, c->inst->nslots * sizeof *c->slots, 8);
+    n->results = arena_copy(&g->a, c->results, (c->inst->nresults + 1u) * sizeof *c->results, 8);
+    n->grid = NULL; /* its extents are in the slots */
+    rt_note(g, replay, n);
+}
+
 static void run_locked(void *ctx)
 {
     run_job *j = ctx;
@@ -152,7 +195,7 @@ static void run_locked(void *ctx)
                 ? take_scratch(c, j->parts, j->nparts, j->total) && start(c, j->parts, j->nparts)
                 : reserve_scratch(c, j->total);
     if (j->ok && j->launch && g && !d->driver->queue)
-        rt_note_call(g, c);
+        note_call(g, c);
 }
 
 static bool run(rt_call *c, bool launch)

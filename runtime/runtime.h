@@ -109,6 +109,9 @@ typedef struct rt_driver {
 extern const rt_driver rt_driver_cpu, rt_driver_interp, rt_driver_cuda;
 extern const rt_driver *const rt_drivers[]; /* ends with NULL */
 
+/* a captured launch, done again; false + err */
+typedef bool rt_again(void *ctx, tile_stream *s, tile_error *err);
+
 struct tile_stream {
     tile_device *dev;
     void *handle; /* the driver's */
@@ -198,7 +201,7 @@ struct tile_module {
     str path, text;
     const str *dirs, *defines; /* its options, as they were given */
     uint32_t ndirs;
-    int forced; /* the config of @tune that its kernels take, -1: as tuned */
+    int forced;    /* the config of @tune that its kernels take, -1: as tuned */
     fe_unit *unit; /* NULL: */
     ir_module *ir; /* IR text */
     fe_binding *bind;
@@ -254,13 +257,37 @@ typedef struct rt_call {
     bool ready_only; /* within a capture: nothing may be compiled or allocated */
 } rt_call;
 
+/* arguments that are checked against a signature */
+typedef struct rt_check {
+    tile_device *dev;
+    arena *a;
+    str kernel;
+    const rt_param *params;
+    uint32_t nparams;
+    const fe_generic *generic_list; /* of the kernel */
+    dtype *bound;                   /* what they stand for; DT_NONE: not known yet */
+    const tile_arg *args;
+    uint32_t nargs;
+    tile_error *err;
+} rt_check;
+
+typedef struct rt_named {
+    const tile_arg *arg; /* NULL: none of the caller's */
+    str name;
+    bool written;
+} rt_named;
+
 /* error.c */
 int rt_fail(tile_error *err, tile_code code, const char *fmt, ...) STR_PRINTF(3, 4);
 int rt_fail_diags(tile_error *err, tile_code code, diags *d, arena *a); /* what d holds, rendered */
 int rt_fail_memory(tile_error *err, const char *what, str name);        /* "kernel 'k': out of memory" */
 void rt_clear(tile_error *err);
 
-/* bind.c: arguments against the signature; finds or lowers the instance. False + err */
+/* check.c: false + err */
+bool rt_check_args(rt_check *c);
+/* analyse.c: kernel k of m, as lowered: the parameters that it writes (by ir_param), its guard function (NULL: none) */
+bool rt_analyse(arena *a, diags *d, const ir_module *m, const ir_func *k, bool *written, ir_func **guards);
+/* bind.c: the instance that checked arguments ask for, found or lowered. False + err */
 bool rt_bind(rt_call *c);
 /* f(c) under the lock of c's module; where memory ends in it, c->a's owner is told once the lock is free */
 void rt_under_lock(rt_call *c, void (*f)(void *c));
@@ -273,6 +300,8 @@ bool rt_pack(rt_call *c);
 /* the variant, and the grid for as many programs as the device holds of it at once */
 bool rt_settle(rt_call *c);
 bool rt_check_overlap(rt_call *c);
+/* overlap.c: no two overlap in part, one of them written; false + err */
+bool rt_apart(arena *a, str kernel, const rt_named *list, uint32_t n, tile_error *err);
 /* bytes that a tensor reaches: [*lo, *hi) as addresses; false where it has no element */
 bool rt_tensor_range(const tile_tensor *t, uint64_t *lo, uint64_t *hi);
 /* "kernel 'k' is not prepared: ..." */
@@ -284,11 +313,12 @@ tile_stream *rt_stream(tile_device *d, tile_stream *s, tile_error *err); /* the 
 void *rt_alloc(tile_device *d, int64_t bytes, tile_error *err);          /* under the device's lock, as all of these */
 void rt_free(tile_device *d, void *p);
 bool rt_fill(tile_device *d, tile_stream *s, void *p, uint8_t byte, int64_t bytes, tile_error *err);
-void rt_note_call(tile_graph *g, const rt_call *c); /* a launch that a replay will do */
+void rt_note(tile_graph *g, rt_again *again, void *ctx);            /* what a replay will do */
+tile_arg *rt_copy_args(arena *a, const tile_arg *args, uint32_t n); /* with their tensors */
 void rt_stream_fini(tile_stream *s);
-/* device.c: the device's code generator; NULL + a diagnostic */
+/* drivers.c: the device's code generator; NULL + a diagnostic */
 const tile_backend *rt_backend(tile_device *d, diags *ds);
-/* the @tune lines that count there: "cpu", "cuda" */
+/* device.c: the @tune lines that count there: "cpu", "cuda" */
 const char *rt_family(const tile_device *d);
 /* reach.c: the process can read there */
 bool rt_readable(tile_device *d, uint64_t addr);
@@ -297,6 +327,12 @@ void rt_tune_init(tile_kernel *k);
 uint32_t rt_tune_config(rt_call *c);
 /* module.c: the same text under the same options, with one config of @tune */
 tile_module *rt_module_again(const tile_module *m, int config, tile_error *err);
+/* device_cpu.c: the cpu device but for the making of code */
+bool rt_cpu_open(tile_device *d, arena *a, str *err);
+void rt_cpu_close(tile_device *d);
+void rt_cpu_hold(tile_device *d, bool on);
+bool rt_cpu_launch(tile_device *d, arena *a, const rt_start *st, rt_host *h, str *err);
+int64_t rt_cpu_holds(const tile_device *d, bool cooperative); /* programs at once */
 /* host.c: what running kernels print and report */
 void rt_host_init(rt_host *h, tile_device *dev);
 void rt_host_fini(rt_host *h);

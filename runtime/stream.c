@@ -3,8 +3,7 @@
  * A device with a queue of its own (rt_driver.queue) is asked; all others work in the host's memory and are done when a
  * call returns: their streams are names, their events times, and their graphs lists of what to do again.
  *
- * A launch noted in such a list is a copy of its rt_call with all that it points at: the next replay may come after the
- * caller's arguments are gone.
+ * A launch noted in such a list is a function and what it needs (launch.c, aot_launch.c).
  */
 #include "runtime/runtime.h"
 
@@ -12,7 +11,8 @@
 #include <string.h>
 
 typedef struct rt_node {
-    rt_call call; /* call.k NULL: a copy or (from NULL) a fill */
+    rt_again *again; /* a launch; NULL: a copy or (from NULL) a fill */
+    void *ctx;
     void *to;
     const void *from;
     int64_t bytes;
@@ -377,7 +377,7 @@ int tile_stream_wait(tile_device *d, tile_stream *stream, tile_event *e, tile_er
 
 /* ---- graphs ---- */
 
-static tile_arg *copy_args(arena *a, const tile_arg *args, uint32_t n)
+tile_arg *rt_copy_args(arena *a, const tile_arg *args, uint32_t n)
 {
     tile_arg *to = arena_copy(a, args, n * sizeof *args, _Alignof(tile_arg));
     for (uint32_t i = 0; i < n; i++)
@@ -386,14 +386,10 @@ static tile_arg *copy_args(arena *a, const tile_arg *args, uint32_t n)
     return to;
 }
 
-void rt_note_call(tile_graph *g, const rt_call *c)
+void rt_note(tile_graph *g, rt_again *again, void *ctx)
 {
     rt_node *n = ARENA_NEW(&g->a, rt_node);
-    n->call = *c;
-    n->call.args = copy_args(&g->a, c->args, c->nargs);
-    n->call.slots = arena_copy(&g->a, c->slots, c->inst->nslots * sizeof *c->slots, 8);
-    n->call.results = arena_copy(&g->a, c->results, (c->inst->nresults + 1u) * sizeof *c->results, 8);
-    n->call.grid = NULL; /* its extents are in the slots */
+    *n = (rt_node){.again = again, .ctx = ctx};
     vec_push(&g->a, &g->nodes, n);
 }
 
@@ -455,42 +451,15 @@ tile_graph *tile_capture_end(tile_device *d, tile_stream *stream, tile_error *er
     return g;
 }
 
-typedef struct replay_job {
-    rt_call *c;
-    bool ok;
-} replay_job;
-
-static void run_replay(void *ctx)
-{
-    replay_job *j = ctx;
-    rt_call *c = j->c;
-    c->slots = arena_copy(&c->a, c->slots, c->inst->nslots * sizeof *c->slots, 8); /* scratch goes into them */
-    j->ok = rt_run(c);
-}
-
 static bool replay_node(const rt_node *n, tile_stream *s, tile_error *err)
 {
-    rt_call c = n->call;
-    if (!c.k && n->from) {
+    if (n->again)
+        return n->again(n->ctx, s, err);
+    if (n->from)
         memmove(n->to, n->from, (size_t)n->bytes);
-        return true;
-    }
-    if (!c.k) {
+    else
         memset(n->to, n->byte, (size_t)n->bytes);
-        return true;
-    }
-    c.err = err;
-    c.stream = s;
-    c.ready_only = false;
-    _Alignas(16) char room[RT_CALL_ROOM];
-    arena_init_on(&c.a, room, sizeof room);
-    replay_job j = {&c, false};
-    if (!arena_try(&c.a, run_replay, &j)) {
-        j.ok = false;
-        rt_fail_memory(err, "kernel", c.k->name);
-    }
-    arena_fini(&c.a);
-    return j.ok;
+    return true;
 }
 
 int tile_graph_replay(tile_graph *g, tile_stream *stream, tile_error *err)
