@@ -55,6 +55,24 @@ static double *unpage(kt *t, const att_case *c, const double *paged, const doubl
     return out;
 }
 
+/* what lies beyond the end of a sequence is never looked at */
+static void spoil(const att_case *c, double *kv, const double *pages)
+{
+    int64_t per = pages ? (c->l + c->page - 1) / c->page : 0, npages = per * c->b + 1;
+    char *used = calloc((size_t)(npages * (c->page ? c->page : 1)), 1);
+    for (int64_t b = 0; pages && used && b < c->b; b++)
+        for (int64_t at = 0; at < c->lens[b]; at++)
+            used[(int64_t)pages[b * per + at / c->page] * c->page + at % c->page] = 1;
+    int64_t rows = pages ? npages * c->hk * c->page : c->b * c->hk * c->l;
+    for (int64_t i = 0; used && i < rows * c->d; i++) {
+        int64_t row = i / c->d;
+        bool live = pages ? used[row / (c->hk * c->page) * c->page + row % c->page]
+                          : c->lens[0] < 0 || row % c->l < c->lens[row / (c->hk * c->l)];
+        kv[i] = live ? kv[i] : NAN;
+    }
+    free(used);
+}
+
 static void attention(const att_case *c)
 {
     kt t;
@@ -81,8 +99,14 @@ static void attention(const att_case *c)
         for (int64_t i = 0; npages % 7 == 0 && i < c->b * per; i++)
             pages[i] = (double)i;
         kt_set(&t);
+        spoil(c, k, pages);
+        spoil(c, v, pages);
         k = unpage(&t, c, k, pages);
         v = unpage(&t, c, v, pages);
+    }
+    if (!paged) {
+        spoil(c, k, NULL);
+        spoil(c, v, NULL);
     }
     if (c->lens[0] < 0) {
         kt_none(&t);

@@ -114,6 +114,20 @@ void kt_matvec(void)
         quantised(small[f], 1, 3, 5, 3, 3);
         quantised(small[f], 2, 2, 3, 2, 1);
     }
+    static const char *const rest_small[] = {"q5_0", "q5_1", "iq4_nl"};
+    static const char *const rest_large[] = {"q2_k", "q3_k", "q5_k", "iq4_xs"};
+    EACH(f, rest_small)
+    {
+        quantised(rest_small[f], 3, 5, 3, 4, 32);
+        quantised(rest_small[f], 1, 13, 35, 4, 32);
+        quantised(rest_small[f], 2, 2, 5, 3, 3);
+    }
+    EACH(f, rest_large)
+    {
+        quantised(rest_large[f], 2, 5, 3, 4, 8);
+        quantised(rest_large[f], 1, 7, 9, 4, 8);
+        quantised(rest_large[f], 1, 2, 2, 1, 1);
+    }
     EACH(f, large)
     {
         quantised(large[f], 1, 1, 1, 4, 16);

@@ -165,41 +165,6 @@ static void linear(const char *kernel, const struct sample *s, dtype dt, const c
     kt_end(&t);
 }
 
-/* activations of 8 bits: values s * q of blocks of 32, with their scales and sums */
-static double *activations(kt *t, int64_t m, int64_t k)
-{
-    double *q = kt_in(t, DT_I8, FILL_BITS, 2, (int64_t[]){m, k});
-    double *s = kt_in(t, DT_F32, FILL_UNIT, 2, (int64_t[]){m, k / 32}), *x = kt_temp(t, m * k);
-    double *sums = kt_in(t, DT_F32, FILL_ZERO, 2, (int64_t[]){m, k / 32});
-    for (int64_t i = 0; i < m * k; i++) {
-        x[i] = s[i / 32] * q[i];
-        sums[i / 32] += x[i];
-    }
-    kt_set(t);
-    return x;
-}
-
-static void matvec(const struct sample *s, int64_t m, int64_t n, int64_t kb)
-{
-    kt t;
-    char kernel[40];
-    const ref_gguf_format *f = ref_gguf_find(s->name);
-    snprintf(kernel, sizeof kernel, "matvec_%s", s->name);
-    if (!f || !kt_begin(&t, "matvec_quant", kernel, "%lldx%lldx%lld", (long long)m, (long long)n, (long long)kb))
-        return;
-    int64_t k = kb * f->qk;
-    double *w = kt_in(&t, DT_U8, FILL_BITS, 3, (int64_t[]){n, kb, f->bytes});
-    uint8_t *raw = random_rows(&t, s, w, n * kb, f->bytes);
-    double *x = activations(&t, m, k), *values = kt_temp(&t, n * k), *mag = kt_temp(&t, m * n);
-    double *y = kt_out(&t, DT_F32, 2, (int64_t[]){m, n}), *slack = kt_slack(&t);
-    ref_gguf_values(f, raw, n * kb, values);
-    ref_matmul(x, values, true, m, n, k, y, mag);
-    for (int64_t i = 0; i < m * n;
-         i++) /* products of a block are exact; d q and m are apart, larger than what they make */
-        slack[i] = mag[i] * 8 * (double)(k / 32 + 8) * 0x1p-24 + (double)k * 1e-4;
-    kt_end(&t);
-}
-
 static void group(bool four, bool is_signed, dtype st, dtype ut, int64_t v, int64_t groups, int64_t width, bool zeros)
 {
     kt t;
@@ -263,9 +228,6 @@ void kt_quant(void)
         reference(&samples[i]);
         dequantise(&samples[i], types[i % 3], 3, 5, 0);
         dequantise(&samples[i], DT_F32, 7, 1, 5);
-        matvec(&samples[i], 1, 7, 3);
-        matvec(&samples[i], 3, 1, 1);
-        matvec(&samples[i], 2, 5, 37);
         linear("linear_gguf", &samples[i], types[i % 3], "f32", 17, 19, 3, i % 2);
         linear("matvec_gguf", &samples[i], types[(i + 1) % 3], "f32", 2, 19, 3, i % 2);
     }
