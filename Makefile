@@ -31,8 +31,7 @@ RUNTIME  := $(call objs,runtime/*.c)
 ROOMS    := $(foreach r,runtime backends frontend compiler base,$(B)/lib$(r).a)
 LINK      = $(LDFLAGS) $(SAN) -Wl,--start-group $(ROOMS) -Wl,--end-group $(LLVM_LD) $(LIBS)
 LIGHT    := $(foreach r,runtime plug frontend compiler base,$(B)/lib$(r).a)
-LINK_LIGHT = $(LDFLAGS) $(SAN) -Wl,--start-group $(LIGHT) -Wl,--end-group $(LIBS) \
-             -Wl,--disable-new-dtags,-rpath,'$$ORIGIN:$$ORIGIN/..:$$ORIGIN/../..:$$ORIGIN/../lib'
+LINK_LIGHT = $(LDFLAGS) $(SAN) -Wl,--start-group $(LIGHT) -Wl,--end-group $(LIBS)
 
 TOOLS    := $(B)/tilec $(B)/tile-bench $(patsubst tools/%.c,$(B)/%,$(filter-out tools/tilec%.c tools/tile_bench%.c,$(wildcard tools/*.c)))
 UNITS    := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))

@@ -52,11 +52,12 @@ fi
 if [ -z "$VARIANT" ]; then
     part "docs/builtins.md is current" sh -c '"$B/gen_builtins" | cmp - docs/builtins.md'
     part "examples in docs" sh tests/docs.sh "$B/tilec"
+    part "programs in docs" sh tests/docs_c.sh
 fi
 for t in tests/unit/test_*.c; do
     t=$(basename "$t" .c)
     if [ "$VARIANT" = tsan ]; then
-        case $t in test_pool | test_launch* | test_stream | test_cuda) ;; *) continue ;; esac
+        case $t in test_pool | test_launch* | test_stream | test_tune | test_cuda) ;; *) continue ;; esac
     fi
     part "unit/$t" "$B/unit/$t"
 done

@@ -1,17 +1,21 @@
 /* forward.c: stands in for the code generators in programs that shall not load LLVM before they need it.
  *
- * The first call that wants one opens the library beside this one (libtile_llvm.so, by the run path of whoever holds
- * this file; TILE_LLVM names another file), which stays open. It must be of the same build: the two share their
- * structs. Where it can't be had, backend_missing says why, and compiling is a diagnostic. The driver libraries are
- * the other thing in the process that is opened once and kept.
+ * The first call that wants one opens libtile_llvm.so, which stays open. It is looked for beside the file that holds
+ * this code (libtile.so, or a program), in ../lib and in the folders above (a build's), then where the system looks;
+ * TILE_LLVM names another file. (A run path would do as well, but the loader then tries every folder of it for every
+ * library at each start.) It must be of the same build: the two share their structs. Where it can't be had,
+ * backend_missing says why, and compiling is a diagnostic. The driver libraries are the other thing in the process that
+ * is opened once and kept.
  */
 #include "backends/backend.h"
 
 #include <dlfcn.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #ifndef TILE_PLUG
 #define TILE_PLUG "libtile_llvm.so"
@@ -23,15 +27,44 @@ static struct {
     char why[512];
 } plug = {.once = PTHREAD_ONCE_INIT};
 
+/* the folder of the file that holds this code; of a program, whose name is as it was called, the system tells it */
+static bool own_folder(char *out, size_t n)
+{
+    Dl_info info;
+    ssize_t len = -1;
+    if (dladdr((const void *)&plug, &info) && info.dli_fname && info.dli_fname[0] == '/')
+        len = snprintf(out, n, "%s", info.dli_fname);
+    else
+        len = readlink("/proc/self/exe", out, n - 1);
+    if (len <= 0 || (size_t)len >= n)
+        return false;
+    out[len] = 0;
+    char *slash = strrchr(out, '/');
+    if (slash)
+        *slash = 0;
+    return slash != NULL;
+}
+
+static const char *find_plug(char *path, size_t n)
+{
+    static const char *const places[] = {"", "/../lib", "/..", "/../.."};
+    char folder[PATH_MAX];
+    for (size_t i = 0; i < COUNTOF(places) && own_folder(folder, sizeof folder); i++)
+        if (snprintf(path, n, "%s%s/%s", folder, places[i], TILE_PLUG) < (int)n && access(path, F_OK) == 0)
+            return path;
+    return TILE_PLUG;
+}
+
 static void open_plug(void)
 {
-    const char *named = getenv("TILE_LLVM"), *path = named && *named ? named : TILE_PLUG;
+    char found[PATH_MAX];
+    const char *named = getenv("TILE_LLVM"), *path = named && *named ? named : find_plug(found, sizeof found);
     void *lib = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     const tile_codegen *t = lib ? dlsym(lib, "tile_codegen_table") : NULL;
     if (!t)
         snprintf(plug.why, sizeof plug.why, "the code generator can't be opened: %s", dlerror());
     else if (strcmp(t->build, codegen_build_id) != 0)
-        snprintf(plug.why, sizeof plug.why, "the code generator '%s' is of another build than this library", path);
+        snprintf(plug.why, sizeof plug.why, "the code generator '%.400s' is of another build than this library", path);
     else
         plug.table = t;
 }
