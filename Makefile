@@ -38,7 +38,7 @@ UNITS    := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c
 EXAMPLES := $(patsubst examples/%.c,$(B)/examples/%,$(filter-out examples/llm/%,$(wildcard examples/*/*.c)))
 LLM      := $(patsubst examples/llm/main.c,$(B)/llm,$(wildcard examples/llm/main.c))
 LLMTESTS := $(patsubst tests/llm/%.c,$(B)/llm-tests/%,$(wildcard tests/llm/test_*.c))
-LLMLIBS  := -ljansson -lpcre2-8 -lutf8proc
+LLMLIBS  := -ljansson -lpcre2-8 -lutf8proc -ledit
 FUZZERS  := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 STD      := $(sort $(wildcard kernels/std/*.tile))
 
@@ -110,9 +110,12 @@ $(B)/%: $(B)/tools/%.o $(ROOMS)
 	$(call say,ld,$@)$(CC) -o $@ $< $(LINK)
 
 # ---- what users run ----
+demo: export PROMPT := $(value PROMPT)
+demo: export MODEL := $(value MODEL)
 demo: deps
 	@$(MAKE) --no-print-directory -s -j$(JOBS) all
-	@$(B)/examples/add/add cpu examples/add/add.tile
+	@model=$${MODEL:-$$(sh tools/fetch_model.sh)} && [ -n "$$model" ] && \
+	    $(B)/llm chat -m "$$model" --temp 0 -p "$${PROMPT:-What does a compiler do? Answer in two sentences.}"
 model: deps
 	@sh tools/fetch_model.sh
 test: deps
@@ -172,7 +175,7 @@ clean:
 help:
 	@sed -n 's/^#: //p' Makefile
 #: make              build all: libraries, tilec, tools, examples (build/release)
-#: make demo         install what is missing, build, run examples/add
+#: make demo         install what is missing, build, fetch the default model, answer a question: PROMPT=TEXT, MODEL=FILE
 #: make model        fetch the default language model into the cache folder, once
 #: make test         install what is missing, build, run every test; the last line counts passed, failed, skipped
 #: make deps         install the packages this needs (Debian 12 or later)

@@ -64,6 +64,14 @@ static bool ints(engine *e, int32_t **to, int64_t n)
     return *to && tile_fill(e->dev, NULL, *to, 0, n * (int64_t)sizeof(int32_t), e->err) == TILE_OK;
 }
 
+/* of `most` columns: a few rows in up to 16 copies, or a chunk */
+static bool make_i8_buffers(engine *e, int64_t most)
+{
+    int64_t n = CHUNK > 16 * FEW ? CHUNK : 16 * FEW;
+    e->q8 = engine_alloc(e, n * most);
+    return e->q8 && floats(e, &e->q8_scale, n, most / 32 + 1) && floats(e, &e->q8_sum, n, most / 32 + 1);
+}
+
 static bool make_buffers(engine *e)
 {
     const model_params *p = e->p;
@@ -71,7 +79,7 @@ static bool make_buffers(engine *e)
     int64_t wide = p->dim > p->heads * p->head_dim ? p->dim : p->heads * p->head_dim;
     int64_t most = p->ff > wide ? p->ff : wide; /* of a weight's columns */
     e->seeds = engine_alloc(e, few * (int64_t)sizeof *e->seeds);
-    return e->seeds && ints(e, &e->ids, n) && ints(e, &e->pos, n) && ints(e, &e->seqs, n) &&
+    return make_i8_buffers(e, most) && e->seeds && ints(e, &e->ids, n) && ints(e, &e->pos, n) && ints(e, &e->seqs, n) &&
            ints(e, &e->lens, e->o.sequences) && ints(e, &e->picked, few) && ints(e, &e->recent, REPEAT_LIMIT) &&
            floats(e, &e->x, n, p->dim) && floats(e, &e->h, n, wide) &&
            floats(e, &e->q, n, (int64_t)p->heads * p->head_dim) &&
@@ -85,10 +93,15 @@ static bool make_buffers(engine *e)
 static bool open_parts(engine *e)
 {
     const char *device = e->o.device ? e->o.device : "cpu";
+    char threads[32];
+    e->host = !strncmp(device, "cpu", 3) || !strcmp(device, "interp");
+    if (e->o.threads > 0 && !strcmp(device, "cpu")) {
+        snprintf(threads, sizeof threads, "cpu:threads=%d", e->o.threads);
+        device = threads;
+    }
     e->dev = tile_device_open(device, e->err);
     if (!e->dev)
         return false;
-    e->host = !strcmp(device, "cpu") || !strcmp(device, "interp");
     e->lib = kernels_new(e->dev, e->o.kernels, e->err);
     return e->lib && find_kernels(e) && tensors_load(e) && kv_init(e) && make_buffers(e);
 }
@@ -137,6 +150,9 @@ void engine_close(engine *e)
 {
     if (!e)
         return;
+    for (int i = 0; i <= FEW; i++)
+        if (e->replays[i].graph)
+            tile_graph_destroy(e->replays[i].graph);
     kernels_free(e->lib);
     if (e->dev) {
         kv_fini(e);
@@ -237,13 +253,23 @@ static bool all_logits(engine *e, const engine_step *s, int64_t first, logits_fn
     return true;
 }
 
+/* launches are made for caches of a power of two of positions: what kernels are told changes seldom */
+static int64_t reach_of(const engine *e, int64_t length)
+{
+    int64_t n = 512;
+    while (n < length)
+        n *= 2;
+    return n < e->o.context ? n : e->o.context;
+}
+
 /* one chunk of a prompt, at the end of its sequence */
 static bool eval_chunk(engine *e, int32_t seq, const int32_t *ids, int32_t n, logits_want want)
 {
     int32_t pos[CHUNK], seqs[CHUNK], length = (int32_t)(e->kv.length[seq] + n);
-    engine_step s = {.n = n, .seq = seq, .position = e->kv.length[seq], .want = want};
+    engine_step s = {.n = n, .seq = seq, .reach = reach_of(e, length), .want = want};
+    e->filled = length;
     for (int32_t i = 0; i < n; i++) {
-        pos[i] = (int32_t)s.position + i;
+        pos[i] = length - n + i;
         seqs[i] = seq;
     }
     if (!put(e, e->ids, ids, n) || !put(e, e->pos, pos, n) || !put(e, e->seqs, seqs, n) ||
@@ -279,24 +305,57 @@ bool engine_eval(engine *e, int32_t seq, const int32_t *ids, int64_t n, logits_w
     return ok;
 }
 
+/* the step as a graph: its launches are prepared, then noted */
+static bool capture(engine *e, const engine_step *s, replay *r)
+{
+    e->prepare = true;
+    bool ok = forward(e, s);
+    e->prepare = false;
+    if (!ok || tile_capture_begin(e->dev, NULL, e->err) != TILE_OK)
+        return false;
+    ok = forward(e, s);
+    tile_error first = *e->err, *err = ok ? e->err : &first;
+    tile_graph *g = tile_capture_end(e->dev, NULL, err);
+    if (!ok)
+        *e->err = first;
+    if (r->graph)
+        tile_graph_destroy(r->graph);
+    *r = (replay){ok ? g : NULL, s->reach};
+    if (!ok && g)
+        tile_graph_destroy(g);
+    return r->graph != NULL;
+}
+
+static bool run_step(engine *e, const engine_step *s)
+{
+    if (e->o.mode == MODE_EAGER || e->profile || s->n > FEW)
+        return forward(e, s);
+    replay *r = &e->replays[s->n];
+    return ((r->graph && r->reach == s->reach) || capture(e, s, r)) &&
+           tile_graph_replay(r->graph, NULL, e->err) == TILE_OK;
+}
+
 bool engine_decode(engine *e, const int32_t *ids, int32_t n, tile_error *err)
 {
     tile_error dropped;
     e->err = err ? err : &dropped;
-    int32_t pos[CHUNK], lens[CHUNK], seqs[CHUNK];
-    engine_step s = {.n = n, .seq = -1, .want = LOGITS_LAST};
-    if (n < 1 || n > e->o.sequences || n > CHUNK || n > LOGIT_ROWS)
+    int32_t pos[LOGIT_ROWS], lens[LOGIT_ROWS], seqs[LOGIT_ROWS];
+    int64_t longest = 0;
+    if (n < 1 || n > e->o.sequences || n > LOGIT_ROWS)
         return fail(e->err, TILE_E_ARGUMENT, "more sequences than the engine was opened for");
+    e->filled = 0;
     for (int32_t i = 0; i < n; i++) {
         if (!check_room(e, e->kv.length[i], 1))
             return false;
         pos[i] = (int32_t)e->kv.length[i];
         lens[i] = pos[i] + 1;
         seqs[i] = i;
-        s.position = pos[i] > s.position ? pos[i] : s.position;
+        longest = lens[i] > longest ? lens[i] : longest;
+        e->filled += lens[i];
     }
+    engine_step s = {.n = n, .seq = -1, .reach = reach_of(e, longest), .want = LOGITS_LAST};
     if (!check_ids(e, ids, n) || !put(e, e->ids, ids, n) || !put(e, e->pos, pos, n) || !put(e, e->lens, lens, n) ||
-        !put(e, e->seqs, seqs, n) || !forward(e, &s))
+        !put(e, e->seqs, seqs, n) || !run_step(e, &s))
         return false;
     for (int32_t i = 0; i < n; i++)
         kv_note(e, i, &ids[i], 1);

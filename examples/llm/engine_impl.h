@@ -38,15 +38,18 @@ typedef struct matrix {
     tile_tensor bias; /* f32[rows]; data NULL: none */
     int64_t rows, cols;
     bool quantised;
-    tile_kernel *few;  /* products with up to FEW rows of activations */
-    tile_kernel *many; /* with more of them; of quantised weights: dequantises rows, for a product of floats */
+    int32_t copies;           /* of 8-bit activations, side by side (fused.tile) */
+    tile_kernel *few;         /* products with up to FEW rows of activations */
+    tile_kernel *i8, *i8_add; /* with few rows of 8-bit activations; adding to what is there; NULL: not this format */
+    tile_kernel *many;        /* with more of them; of quantised weights: dequantises rows, for a product of floats */
 } matrix;
 
 typedef struct layer {
     tile_tensor attn_norm, ffn_norm; /* f32[dim] */
     tile_tensor q_norm, k_norm;      /* f32[head_dim]; data NULL: none */
     matrix q, k, v, out, gate, up, down;
-    tile_tensor keys, values; /* f16[sequences, kv_heads, context, head_dim] */
+    tile_kernel *qkv, *gate_up; /* fused, on 8-bit activations; NULL: not for these formats */
+    tile_tensor keys, values;   /* f16[sequences, kv_heads, context, head_dim] */
 } layer;
 
 typedef struct kv_cache {
@@ -59,11 +62,17 @@ typedef struct kv_cache {
 
 /* the tokens of one step */
 typedef struct engine_step {
-    int32_t n;        /* tokens */
-    int32_t seq;      /* the sequence of all of them, or -1: token i is sequence i's */
-    int64_t position; /* of the first; of each in `at` where seq is -1 */
+    int32_t n;     /* tokens */
+    int32_t seq;   /* the sequence of all of them, or -1: token i is sequence i's */
+    int64_t reach; /* positions that attention looks at, at most: what its launches are made for */
     logits_want want;
 } engine_step;
+
+/* a captured decode step of so many sequences, of up to `reach` positions; graph NULL: none yet */
+typedef struct replay {
+    tile_graph *graph;
+    int64_t reach;
+} replay;
 
 struct engine {
     arena a;
@@ -87,9 +96,15 @@ struct engine {
     float *x, *h, *q, *key, *val, *att, *gate, *up, *logits, *nll; /* logits: [LOGIT_ROWS, vocab] */
     int32_t *picked, *recent;
     int64_t *seeds;
+    int8_t *q8;      /* activations as 8-bit integers: [CHUNK, widest] */
+    float *q8_scale; /* of each 32 of them */
+    float *q8_sum;
     float *wide; /* f32[WIDE]: rows of a weight, dequantised */
     float *lse;  /* of the logits whose cost is asked for */
     float *rows; /* host's copy of logits where the device has memory of its own */
+    replay replays[FEW + 1];
+    int64_t filled; /* positions that the step under way looks at, of all its sequences */
+    bool prepare;   /* op_launch compiles and reserves, and runs nothing */
     bool profile;
     engine_time times[K_COUNT + 1];
     engine_time sorted[K_COUNT + 1];
@@ -112,15 +127,19 @@ void kv_note(engine *e, int32_t seq, const int32_t *ids, int32_t n); /* they are
 /* forward.c */
 bool forward(engine *e, const engine_step *s);
 
-/* ops.c: rows are contiguous, n of them; false + e->err */
+/* ops.c: rows are contiguous, n of them; false + e->err. In compiled mode some are one launch that are several in eager
+ * mode. "i8": the 8-bit activations of the engine, which op_norm_for and op_acts make where products want them. */
 bool op_embed(engine *e, const int32_t *ids, float *out, int32_t n);
 bool op_norm(engine *e, const float *x, const tile_tensor *w, float *y, int32_t n);
+bool op_norm_for(engine *e, const matrix *next, const float *x, const tile_tensor *w, float *y, int32_t n); /* and i8 */
 bool op_norm_heads(engine *e, float *x, const tile_tensor *w, int32_t heads, int32_t n);
-bool op_linear(engine *e, const matrix *w, const float *x, float *y, int32_t n);
+bool op_acts(engine *e, const matrix *next, const float *x, int32_t n);              /* i8 = x */
+bool op_linear(engine *e, const matrix *w, const float *x, float *y, int32_t n);     /* y = W (x or i8) */
+bool op_linear_add(engine *e, const matrix *w, const float *x, float *y, int32_t n); /* y += W (x or i8) */
+bool op_qkv(engine *e, const layer *l, const float *x, int32_t n);                   /* e->q, e->key, e->val */
+bool op_gate_up(engine *e, const layer *l, const float *x, float *y, int32_t n);     /* silu(Wgate x) * Wup x */
 bool op_rope(engine *e, const layer *l, float *q, const float *k, const float *v, int32_t n);
 bool op_attention(engine *e, const layer *l, const engine_step *s, const float *q, float *out);
-bool op_silu_mul(engine *e, const float *gate, const float *up, float *out, int32_t n);
-bool op_add(engine *e, float *x, const float *y, int32_t n);
 /* a launch, and its time where a profile is kept */
 bool op_launch(engine *e, tile_kernel *k, kernel_id id, const tile_arg *args, int32_t nargs, double bytes);
 tile_tensor tensor1(const void *p, tile_dtype t, int64_t n);

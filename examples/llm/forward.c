@@ -13,20 +13,18 @@
 static bool self_attention(engine *e, const layer *l, const engine_step *s)
 {
     const model_params *p = e->p;
-    bool ok = op_norm(e, e->x, &l->attn_norm, e->h, s->n) && op_linear(e, &l->q, e->h, e->q, s->n) &&
-              op_linear(e, &l->k, e->h, e->key, s->n) && op_linear(e, &l->v, e->h, e->val, s->n);
+    bool ok = op_norm_for(e, &l->q, e->x, &l->attn_norm, e->h, s->n) && op_qkv(e, l, e->h, s->n);
     if (ok && p->qk_norm)
         ok = op_norm_heads(e, e->q, &l->q_norm, p->heads, s->n) &&
              op_norm_heads(e, e->key, &l->k_norm, p->kv_heads, s->n);
     return ok && op_rope(e, l, e->q, e->key, e->val, s->n) && op_attention(e, l, s, e->q, e->att) &&
-           op_linear(e, &l->out, e->att, e->h, s->n) && op_add(e, e->x, e->h, s->n);
+           op_acts(e, &l->out, e->att, s->n) && op_linear_add(e, &l->out, e->att, e->x, s->n);
 }
 
 static bool feed_forward(engine *e, const layer *l, const engine_step *s)
 {
-    return op_norm(e, e->x, &l->ffn_norm, e->h, s->n) && op_linear(e, &l->gate, e->h, e->gate, s->n) &&
-           op_linear(e, &l->up, e->h, e->up, s->n) && op_silu_mul(e, e->gate, e->up, e->gate, s->n) &&
-           op_linear(e, &l->down, e->gate, e->h, s->n) && op_add(e, e->x, e->h, s->n);
+    return op_norm_for(e, &l->gate, e->x, &l->ffn_norm, e->h, s->n) && op_gate_up(e, l, e->h, e->gate, s->n) &&
+           op_acts(e, &l->down, e->gate, s->n) && op_linear_add(e, &l->down, e->gate, e->x, s->n);
 }
 
 bool forward(engine *e, const engine_step *s)
@@ -41,6 +39,6 @@ bool forward(engine *e, const engine_step *s)
     if (s->want == LOGITS_ALL)
         return op_norm(e, e->x, &e->norm, e->h, s->n);
     int32_t rows = s->seq < 0 ? s->n : 1;
-    return op_norm(e, e->x + (int64_t)(s->n - rows) * e->p->dim, &e->norm, e->h, rows) &&
-           op_linear(e, &e->head, e->h, e->logits, rows);
+    float *last = e->x + (int64_t)(s->n - rows) * e->p->dim;
+    return op_norm_for(e, &e->head, last, &e->norm, e->h, rows) && op_linear(e, &e->head, e->h, e->logits, rows);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 static const command commands[] = {
+    {"chat", 'c', "-m MODEL [-p TEXT]", "talk with a model; with -p, ask once and end", run_chat},
     {"generate", 'g', "-m MODEL (-p TEXT | -f FILE) [-n N]", "continue a text; the new text goes to stdout",
      run_generate},
     {"bench", 'b', "-m MODEL [-p 512] [-n 128] [-b N] [--json]", "tokens a second of a prompt and of generation",

@@ -38,17 +38,20 @@ static tile_tensor heads_of(const float *p, int64_t b, int64_t s, int64_t heads,
     return t;
 }
 
-/* the caches of sequences first .. first + n */
-static tile_tensor part_of(const tile_tensor *cache, int32_t first, int32_t n)
+/* the first `reach` positions of the caches of sequences first .. first + n */
+static tile_tensor part_of(const tile_tensor *cache, int32_t first, int32_t n, int64_t reach)
 {
     tile_tensor t = *cache;
     t.data = (char *)t.data + (int64_t)first * t.strides[0] * (int64_t)sizeof(uint16_t);
     t.sizes[0] = n;
+    t.sizes[2] = reach;
     return t;
 }
 
 bool op_launch(engine *e, tile_kernel *k, kernel_id id, const tile_arg *args, int32_t nargs, double bytes)
 {
+    if (e->prepare)
+        return tile_prepare(k, NULL, NULL, args, nargs, e->err) == TILE_OK;
     if (!e->profile)
         return tile_launch(k, NULL, NULL, args, nargs, e->err) == TILE_OK;
     double from = clock_now();
@@ -70,6 +73,42 @@ bool op_norm(engine *e, const float *x, const tile_tensor *w, float *y, int32_t 
 {
     tile_tensor in = tensor2(x, TILE_F32, n, e->p->dim), out = tensor2(y, TILE_F32, n, e->p->dim);
     return RUN(NORM, 0, T(in), T(*w), T(out), tile_arg_float(e->p->norm_eps));
+}
+
+/* whether a product of n rows takes 8-bit activations */
+static bool takes_i8(const matrix *w, int32_t n)
+{
+    return w->i8 && n <= FEW;
+}
+
+/* the 8-bit activations of n rows of k */
+typedef struct acts {
+    tile_tensor q, scale, sum;
+} acts;
+
+static acts acts_of(engine *e, const matrix *w, int32_t n)
+{
+    int64_t k = w->cols * w->copies;
+    return (acts){tensor2(e->q8, TILE_I8, n, k), tensor2(e->q8_scale, TILE_F32, n, k / 32),
+                  tensor2(e->q8_sum, TILE_F32, n, k / 32)};
+}
+
+bool op_acts(engine *e, const matrix *next, const float *x, int32_t n)
+{
+    if (!takes_i8(next, n))
+        return true;
+    tile_tensor in = tensor2(x, TILE_F32, n, next->cols);
+    acts a = acts_of(e, next, n);
+    return RUN(AS_I8, 0, T(in), T(a.q), T(a.scale), T(a.sum));
+}
+
+bool op_norm_for(engine *e, const matrix *next, const float *x, const tile_tensor *w, float *y, int32_t n)
+{
+    if (!takes_i8(next, n) || e->o.mode == MODE_EAGER)
+        return op_norm(e, x, w, y, n) && op_acts(e, next, y, n);
+    tile_tensor in = tensor2(x, TILE_F32, n, e->p->dim), out = tensor2(y, TILE_F32, n, e->p->dim);
+    acts a = acts_of(e, next, n);
+    return RUN(NORM_I8, 0, T(in), T(*w), T(out), T(a.q), T(a.scale), T(a.sum), tile_arg_float(e->p->norm_eps));
 }
 
 bool op_norm_heads(engine *e, float *x, const tile_tensor *w, int32_t heads, int32_t n)
@@ -98,14 +137,61 @@ static bool linear_widened(engine *e, const matrix *w, kernel_id id, const tile_
     return true;
 }
 
+#define BYTES(w) tile_arg_ptr((w).t.data, TILE_U8)
+#define BIAS(w) ((w).bias.data ? T((w).bias) : tile_arg_none())
+
+static bool linear_i8(engine *e, tile_kernel *k, const matrix *w, kernel_id id, float *y, int32_t n)
+{
+    tile_tensor out = tensor2(y, TILE_F32, n, w->rows);
+    acts a = acts_of(e, w, n);
+    tile_arg args[] = {BYTES(*w), T(a.q), T(a.scale), T(a.sum), BIAS(*w), T(out)};
+    return op_launch(e, k, id, args, 6, (double)w->w->bytes);
+}
+
 bool op_linear(engine *e, const matrix *w, const float *x, float *y, int32_t n)
 {
     tile_tensor in = tensor2(x, TILE_F32, n, w->cols), out = tensor2(y, TILE_F32, n, w->rows);
-    tile_arg args[] = {T(in), T(w->t), w->bias.data ? T(w->bias) : tile_arg_none(), T(out)};
+    tile_arg dense[] = {T(in), T(w->t), BIAS(*w), T(out)};
+    tile_arg any[] = {T(in), T(w->t), BIAS(*w), tile_arg_none(), T(out)};
     kernel_id id = w == &e->head ? K_HEAD : K_LINEAR;
-    if (n > FEW && w->quantised)
-        return linear_widened(e, w, id, &in, out);
-    return op_launch(e, n <= FEW ? w->few : w->many, id, args, 4, (double)w->w->bytes);
+    if (takes_i8(w, n))
+        return linear_i8(e, w->i8, w, id, y, n);
+    if (!w->quantised)
+        return op_launch(e, n <= FEW ? w->few : w->many, id, dense, 4, (double)w->w->bytes);
+    return n <= FEW ? op_launch(e, w->few, id, any, 5, (double)w->w->bytes) : linear_widened(e, w, id, &in, out);
+}
+
+bool op_linear_add(engine *e, const matrix *w, const float *x, float *y, int32_t n)
+{
+    if (takes_i8(w, n) && e->o.mode == MODE_COMPILED)
+        return linear_i8(e, w->i8_add, w, K_LINEAR, y, n);
+    return op_linear(e, w, x, e->h, n) && RUN(ADD, 0, tile_arg_ptr(y, TILE_F32), tile_arg_ptr(e->h, TILE_F32),
+                                              tile_arg_ptr(y, TILE_F32), tile_arg_int((int64_t)n * w->rows));
+}
+
+bool op_qkv(engine *e, const layer *l, const float *x, int32_t n)
+{
+    if (!l->qkv || n > FEW || e->o.mode == MODE_EAGER)
+        return op_linear(e, &l->q, x, e->q, n) && op_linear(e, &l->k, x, e->key, n) &&
+               op_linear(e, &l->v, x, e->val, n);
+    acts a = acts_of(e, &l->q, n);
+    tile_tensor q = tensor2(e->q, TILE_F32, n, l->q.rows), k = tensor2(e->key, TILE_F32, n, l->k.rows);
+    tile_tensor v = tensor2(e->val, TILE_F32, n, l->v.rows);
+    tile_arg args[] = {BYTES(l->q), BYTES(l->k), BYTES(l->v), T(a.q), T(a.scale), T(a.sum),
+                       BIAS(l->q),  BIAS(l->k),  BIAS(l->v),  T(q),   T(k),       T(v)};
+    return op_launch(e, l->qkv, K_LINEAR, args, 12, (double)(l->q.w->bytes + l->k.w->bytes + l->v.w->bytes));
+}
+
+bool op_gate_up(engine *e, const layer *l, const float *x, float *y, int32_t n)
+{
+    if (!l->gate_up || n > FEW || e->o.mode == MODE_EAGER)
+        return op_linear(e, &l->gate, x, y, n) && op_linear(e, &l->up, x, e->up, n) &&
+               RUN(SILU, 0, tile_arg_ptr(y, TILE_F32), tile_arg_ptr(e->up, TILE_F32), tile_arg_ptr(y, TILE_F32),
+                   tile_arg_int((int64_t)n * e->p->ff));
+    acts a = acts_of(e, &l->gate, n);
+    tile_tensor out = tensor2(y, TILE_F32, n, e->p->ff);
+    tile_arg args[] = {BYTES(l->gate), BYTES(l->up), T(a.q), T(a.scale), T(a.sum), T(out)};
+    return op_launch(e, l->gate_up, K_LINEAR, args, 6, (double)(l->gate.w->bytes + l->up.w->bytes));
 }
 
 bool op_rope(engine *e, const layer *l, float *q, const float *k, const float *v, int32_t n)
@@ -123,11 +209,11 @@ bool op_attention(engine *e, const layer *l, const engine_step *s, const float *
 {
     const model_params *p = e->p;
     bool one = s->seq < 0;
-    tile_tensor keys = part_of(&l->keys, one ? 0 : s->seq, one ? s->n : 1);
-    tile_tensor values = part_of(&l->values, one ? 0 : s->seq, one ? s->n : 1);
+    tile_tensor keys = part_of(&l->keys, one ? 0 : s->seq, one ? s->n : 1, s->reach);
+    tile_tensor values = part_of(&l->values, one ? 0 : s->seq, one ? s->n : 1, s->reach);
     tile_tensor lens = tensor1(e->lens, TILE_I32, one ? s->n : 1);
     tile_arg scale = tile_arg_float(e->attention_scale);
-    double bytes = 2.0 * (double)((s->position + s->n) * p->kv_heads * p->head_dim) * sizeof(uint16_t);
+    double bytes = 2.0 * (double)(e->filled * p->kv_heads * p->head_dim) * sizeof(uint16_t);
     if (one) {
         tile_tensor tq = tensor3(q, TILE_F32, s->n, p->heads, p->head_dim);
         tile_tensor to = tensor3(out, TILE_F32, s->n, p->heads, p->head_dim);
@@ -137,17 +223,7 @@ bool op_attention(engine *e, const layer *l, const engine_step *s, const float *
     return RUN(PREFILL, bytes, T(tq), T(keys), T(values), T(lens), T(to), scale);
 }
 
-bool op_silu_mul(engine *e, const float *gate, const float *up, float *out, int32_t n)
-{
-    return RUN(SILU, 0, tile_arg_ptr((void *)(uintptr_t)gate, TILE_F32), tile_arg_ptr((void *)(uintptr_t)up, TILE_F32),
-               tile_arg_ptr(out, TILE_F32), tile_arg_int((int64_t)n * e->p->ff));
-}
-
-bool op_add(engine *e, float *x, const float *y, int32_t n)
-{
-    return RUN(ADD, 0, tile_arg_ptr(x, TILE_F32), tile_arg_ptr((void *)(uintptr_t)y, TILE_F32),
-               tile_arg_ptr(x, TILE_F32), tile_arg_int((int64_t)n * e->p->dim));
-}
-
+#undef BIAS
+#undef BYTES
 #undef T
 #undef RUN

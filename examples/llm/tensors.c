@@ -30,12 +30,99 @@ static bool upload(engine *e, const void *from, uint64_t bytes, void **to)
 }
 
 /* "decode=gguf_q4_1 QK=32", what kernels that take any format are told */
-static void format_consts(const matrix *m, char out[64])
+static void format_consts(const matrix *m, const char *prefix, char out[64])
 {
     const weight_layout *l = weight_layout_of(m->w->type);
-    int n = snprintf(out, 64, "decode=gguf_%s QK=%u", l->name, l->block);
+    int n = snprintf(out, 64, "decode=%s_%s QK=%u", prefix, l->name, l->block);
     for (int i = 12; i < n && out[i] != ' '; i++)
         out[i] = (char)tolower((unsigned char)out[i]);
+}
+
+/* the function of blocks_i8.tile for a format; NULL: none */
+static const char *part_of(weight_type t)
+{
+    static const char *const name[WT_COUNT] = {[WT_Q8_0] = "part_q8_0",
+                                               [WT_Q4_0] = "part_q4_0",
+                                               [WT_Q4_1] = "part_q4_1",
+                                               [WT_Q4_K] = "part_q4_k",
+                                               [WT_Q6_K] = "part_q6_k"};
+    return name[t];
+}
+
+/* How many rows of `cols` values products take as one, so that their blocks fill vectors of 16: a power of two that
+ * suits every weight of so many columns, as they share the activations. Long rows need none. */
+static int32_t copies_for(const engine *e, int64_t cols)
+{
+    int32_t copies = 1;
+    bool fits = true;
+    for (uint32_t i = 0; i < model_weight_count(e->m); i++) {
+        const weight *w = model_weight_at(e->m, i);
+        int64_t blocks = cols / weight_layout_of(w->type)->block;
+        if (w->rank != 2 || w->shape[1] != cols || !part_of(w->type) || blocks >= 64)
+            continue;
+        while (copies < 16 && blocks * copies % 16)
+            copies *= 2;
+    }
+    for (uint32_t i = 0; i < model_weight_count(e->m); i++) {
+        const weight *w = model_weight_at(e->m, i);
+        fits &= w->rank != 2 || w->shape[1] != cols || w->shape[0] % copies == 0;
+    }
+    return fits ? copies : 1;
+}
+
+/* consts of the fused kernels: blocks of `copies` rows, and how many of them at a time, the same for every batch */
+static int i8_consts(const matrix *m, char *out, size_t size)
+{
+    int64_t all = m->cols / weight_layout_of(m->w->type)->block * m->copies, step = all, least = INT64_MAX;
+    for (int64_t n = 64; m->copies == 1 && all > 64 && n >= 16; n -= 16)
+        if ((all + n - 1) / n * n < least) {
+            least = (all + n - 1) / n * n;
+            step = n;
+        }
+    return snprintf(out, size, "COPIES=%d C=%lld KB=%lld ROWS=%d", m->copies, (long long)all, (long long)step,
+                    m->copies == 1 ? 4 : 1);
+}
+
+static bool pick_i8(engine *e, matrix *m)
+{
+    char consts[160];
+    const char *part = part_of(m->w->type);
+    if (!part || e->o.act != ACT_I8)
+        return true;
+    int n = i8_consts(m, consts, sizeof consts);
+    snprintf(consts + n, sizeof consts - (size_t)n, " part=%s", part);
+    m->i8 = kernels_find(e->lib, "llm/fused.tile", "product", consts, e->err);
+    snprintf(consts + n, sizeof consts - (size_t)n, " part=%s ADD=True", part);
+    m->i8_add = m->i8 ? kernels_find(e->lib, "llm/fused.tile", "product", consts, e->err) : NULL;
+    return m->i8_add != NULL;
+}
+
+static bool same_blocks(const matrix *a, const matrix *b)
+{
+    return weight_layout_of(a->w->type)->block == weight_layout_of(b->w->type)->block;
+}
+
+/* the fused kernels of a layer */
+static bool pick_fused(engine *e, layer *l)
+{
+    char consts[256];
+    int n = i8_consts(&l->q, consts, sizeof consts);
+    if (l->q.i8 && l->k.i8 && l->v.i8 && same_blocks(&l->q, &l->k) && same_blocks(&l->q, &l->v)) {
+        snprintf(consts + n, sizeof consts - (size_t)n, " part_a=%s part_b=%s part_c=%s", part_of(l->q.w->type),
+                 part_of(l->k.w->type), part_of(l->v.w->type));
+        l->qkv = kernels_find(e->lib, "llm/fused.tile", "products", consts, e->err);
+        if (!l->qkv)
+            return false;
+    }
+    n = i8_consts(&l->gate, consts, sizeof consts);
+    if (l->gate.i8 && l->up.i8 && same_blocks(&l->gate, &l->up) && !l->gate.bias.data && !l->up.bias.data) {
+        snprintf(consts + n, sizeof consts - (size_t)n, " part_g=%s part_u=%s", part_of(l->gate.w->type),
+                 part_of(l->up.w->type));
+        l->gate_up = kernels_find(e->lib, "llm/fused.tile", "gate_up", consts, e->err);
+        if (!l->gate_up)
+            return false;
+    }
+    return true;
 }
 
 /* the kernels that multiply by weights of this type */
@@ -43,12 +130,15 @@ static bool pick_kernels(engine *e, matrix *m)
 {
     char consts[64];
     m->quantised = float_type(m->w->type) == TILE_ANY;
+    if (!pick_i8(e, m))
+        return false;
     if (!m->quantised) {
         m->few = kernels_find(e->lib, "llm/products.tile", "linear_f32", "BM=1 BN=16 BK=64", e->err);
         m->many = e->k[K_DENSE];
     } else {
-        format_consts(m, consts);
-        m->few = kernels_find(e->lib, "llm/products.tile", "matvec_any", consts, e->err);
+        format_consts(m, "blocks", consts);
+        m->few = kernels_find(e->lib, "matmul_gguf.tile", "matvec_gguf", consts, e->err);
+        format_consts(m, "gguf", consts);
         m->many = m->few ? kernels_find(e->lib, "dequantise.tile", "dequantise", consts, e->err) : NULL;
     }
     return m->few && m->many;
@@ -67,7 +157,7 @@ static bool take_matrix(engine *e, const char *name, matrix *m)
     void *data = (void *)(uintptr_t)w->data;
     if (!e->host && !upload(e, w->data, w->bytes, &data))
         return false;
-    *m = (matrix){.w = w, .rows = w->shape[0], .cols = w->shape[1]};
+    *m = (matrix){.w = w, .rows = w->shape[0], .cols = w->shape[1], .copies = copies_for(e, w->shape[1])};
     m->t = dense != TILE_ANY ? tensor2(data, dense, m->rows, m->cols)
                              : tensor3(data, TILE_U8, m->rows, m->cols / l->block, l->bytes);
     return pick_kernels(e, m);
@@ -120,7 +210,7 @@ static bool take_layer(engine *e, int32_t i)
            layer_matrix(e, i, "attn_v", p->qkv_bias, &l->v) &&
            layer_matrix(e, i, "attn_output", p->out_bias, &l->out) &&
            layer_matrix(e, i, "ffn_gate", p->ffn_bias, &l->gate) && layer_matrix(e, i, "ffn_up", p->ffn_bias, &l->up) &&
-           layer_matrix(e, i, "ffn_down", p->ffn_bias, &l->down);
+           layer_matrix(e, i, "ffn_down", p->ffn_bias, &l->down) && pick_fused(e, l);
 }
 
 static bool take_frequencies(engine *e)

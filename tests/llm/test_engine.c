@@ -110,16 +110,23 @@ static double reference_cost(void)
     return all / (TEXT - 1);
 }
 
-static void check_logits(engine_mode mode, act_type act, int least_same, double most_kl, double most_ppl, double most)
+/* all at once as a prompt, or token by token as in generation */
+static void check_logits(engine_mode mode, act_type act, bool by_steps, int least_same, double most_kl, double most_ppl,
+                         double most)
 {
     engine *e = opened((engine_options){.mode = mode, .act = act});
     tile_error err;
     found f = {.vocab = engine_params(e)->vocab};
-    ck_assert_msg(engine_eval(e, 0, ids, TEXT, LOGITS_ALL, look, &f, &err), "%s", err.text);
+    if (!by_steps)
+        ck_assert_msg(engine_eval(e, 0, ids, TEXT, LOGITS_ALL, look, &f, &err), "%s", err.text);
+    for (int i = 0; by_steps && i < TEXT; i++) {
+        ck_assert_msg(engine_decode(e, &ids[i], 1, &err), "%s", err.text);
+        look(&f, i, 1, engine_logits(e, 0));
+    }
     double off = expm1(f.cost / (TEXT - 1) - reference_cost());
-    printf("%s, %s: top-1 %.4f, KL %.3g, perplexity %+.4f %% off, a logit %.3g\n",
-           mode == MODE_EAGER ? "eager" : "compiled", act == ACT_F32 ? "f32" : "i8", (double)f.same / TEXT, f.kl / TEXT,
-           100 * off, f.worst);
+    printf("%s, %s, %s: top-1 %.4f, KL %.3g, perplexity %+.4f %% off, a logit %.3g\n",
+           mode == MODE_EAGER ? "eager" : "compiled", act == ACT_F32 ? "f32" : "i8", by_steps ? "steps" : "prompt",
+           (double)f.same / TEXT, f.kl / TEXT, 100 * off, f.worst);
     ck_assert_int_eq(f.rows, TEXT);
     ck_assert_int_ge(f.same, least_same);
     ck_assert_double_le(f.kl / TEXT, most_kl);
@@ -131,15 +138,25 @@ static void check_logits(engine_mode mode, act_type act, int least_same, double 
 /* 99.5 % of 512 are 509.4 */
 START_TEST(reference_f32)
 {
-    check_logits(MODE_EAGER, ACT_F32, 510, 1e-4, 5e-4, 0.1);
-    check_logits(MODE_COMPILED, ACT_F32, 510, 1e-4, 5e-4, 0.1);
+    check_logits(MODE_EAGER, ACT_F32, _i, 510, 1e-4, 5e-4, 0.1);
+}
+END_TEST
+
+START_TEST(reference_f32_compiled)
+{
+    check_logits(MODE_COMPILED, ACT_F32, _i, 510, 1e-4, 5e-4, 0.1);
 }
 END_TEST
 
 START_TEST(reference_i8)
 {
-    check_logits(MODE_EAGER, ACT_I8, 490, 5e-3, 1e-2, 4);
-    check_logits(MODE_COMPILED, ACT_I8, 490, 5e-3, 1e-2, 4);
+    check_logits(MODE_EAGER, ACT_I8, _i, 480, 5e-3, 1e-2, 2);
+}
+END_TEST
+
+START_TEST(reference_i8_compiled)
+{
+    check_logits(MODE_COMPILED, ACT_I8, _i, 480, 5e-3, 1e-2, 2);
 }
 END_TEST
 
@@ -334,12 +351,14 @@ int main(void)
     TCase *t = tcase_create("default model");
     if (!kit_default_model()) {
         printf("skip: the default model is not in the cache folder (make model fetches it)\n");
-        return kit_run(s, 9);
+        return kit_run(s, 13);
     }
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_set_timeout(t, 600);
-    tcase_add_test(t, reference_f32);
-    tcase_add_test(t, reference_i8);
+    tcase_add_loop_test(t, reference_f32, 0, 1);
+    tcase_add_loop_test(t, reference_f32_compiled, 0, 2);
+    tcase_add_loop_test(t, reference_i8, 1, 2);
+    tcase_add_loop_test(t, reference_i8_compiled, 0, 2);
     tcase_add_test(t, threads);
     tcase_add_test(t, steps);
     tcase_add_test(t, batch);
