@@ -391,6 +391,7 @@ void kt_end(kt *t)
             printf("%s on %s\n", t->name, kts.devices[d]);
         kt_running(t->name, kts.devices[d]);
         kts.launches++;
+        kt_note(t->file, t->kernel);
         if (run_on(t, kts.devices[d]))
             kts.passed++;
         else

@@ -101,6 +101,9 @@ uint64_t kt_rng(void);
 double kt_uniform(double lo, double hi);
 double *kt_temp(kt *t, int64_t n); /* zeros, until kt_end */
 void kt_fail(const char *fmt, ...) STR_PRINTF(1, 2);
+/* covered.c: notes a launch; no kernel of kernels/ may be left out */
+void kt_note(const char *file, const char *kernel);
+void kt_check_covered(void);
 /* launch.c: all that knows the runtime */
 bool kt_launch(kt *t, const char *device, char *err, size_t nerr);
 void kt_close_all(void);

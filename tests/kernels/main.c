@@ -87,6 +87,8 @@ int main(int argc, char **argv)
                kts.failed - failed, clock_now() - t);
         fflush(stdout);
     }
+    if (!family && !kts.filter)
+        kt_check_covered();
     kt_close_all();
     printf("%ld passed, %ld failed, %ld skipped\n", kts.passed, kts.failed, kts.skipped);
     return kts.failed != 0 || kts.passed == 0;

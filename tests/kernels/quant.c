@@ -165,6 +165,17 @@ static void linear(const char *kernel, const struct sample *s, dtype dt, const c
     kt_end(&t);
 }
 
+static double group_value(const double *w, const double *s, const double *z, int64_t i, int64_t width, bool four,
+                          bool is_signed)
+{
+    double q = w[four ? i / 2 : i];
+    if (four) {
+        q = i % 2 ? floor(q / 16) : fmod(q, 16);
+        q -= is_signed && q >= 8 ? 16 : 0;
+    }
+    return (q - (z ? z[i / width] : 0)) * s[i / width];
+}
+
 static void group(bool four, bool is_signed, dtype st, dtype ut, int64_t v, int64_t groups, int64_t width, bool zeros)
 {
     kt t;
@@ -184,15 +195,74 @@ static void group(bool four, bool is_signed, dtype st, dtype ut, int64_t v, int6
     kt_none(&t);
     double *out = kt_out(&t, ut, 2, (int64_t[]){v, k});
     kt_tol(&t, 2, 0);
-    for (int64_t i = 0; i < v * k; i++) {
-        double q = w[four ? i / 2 : i];
-        if (four) {
-            q = i % 2 ? floor(q / 16) : fmod(q, 16);
-            q -= is_signed && q >= 8 ? 16 : 0;
-        }
-        out[i] = (q - (z ? z[i / width] : 0)) * s[i / width];
+    for (int64_t i = 0; i < v * k; i++)
+        out[i] = group_value(w, s, z, i, width, four, is_signed);
+    kt_end(&t);
+}
+
+typedef struct group_case {
+    bool tile, four, is_signed, zeros, bias;
+    dtype dt, st;
+    const char *compute;
+    int64_t m, n, groups, width;
+} group_case;
+
+static void group_product(const group_case *c)
+{
+    kt t;
+    char kernel[20];
+    snprintf(kernel, sizeof kernel, "%s_int%d", c->tile ? "linear" : "matvec", c->four ? 4 : 8);
+    if (!kt_begin(&t, "matmul_group", kernel, "%s %s %s %lldx%lldx%lldx%lld%s%s%s", dtypes[c->dt].name,
+                  dtypes[c->st].name, c->compute, (long long)c->m, (long long)c->n, (long long)c->groups,
+                  (long long)c->width, c->is_signed ? " signed" : "", c->zeros ? " zeros" : "", c->bias ? " bias" : ""))
+        return;
+    int64_t k = c->groups * c->width, n = c->n, g = c->groups;
+    double eps = !strcmp(c->compute, "f32") ? 0 : 2 * kt_eps(DT_BF16);
+    kt_def(&t, "GROUP=%lld", (long long)c->width);
+    if (c->four)
+        kt_def(&t, "SIGNED=%s", c->is_signed ? "True" : "False");
+    if (c->tile) {
+        kt_def(&t, "BM=16");
+        kt_def(&t, "BN=16");
+        kt_def(&t, "COMPUTE=%s", c->compute);
+    }
+    double *x = kt_in(&t, c->dt, FILL_NORMAL, 2, (int64_t[]){c->m, k});
+    double *w = kt_in(&t, c->four ? DT_U8 : DT_I8, FILL_BITS, 2, (int64_t[]){n, c->four ? k / 2 : k});
+    double *s = kt_in(&t, c->st, FILL_UNIT, 2, (int64_t[]){n, g});
+    double *z = c->zeros ? kt_in(&t, c->st, FILL_NORMAL, 2, (int64_t[]){n, g}) : NULL;
+    if (!z)
+        kt_none(&t);
+    double *b = c->bias ? kt_in(&t, DT_F32, FILL_NORMAL, 1, &n) : NULL;
+    if (!b)
+        kt_none(&t);
+    double *y = kt_out(&t, c->dt, 2, (int64_t[]){c->m, n}), *mag = kt_temp(&t, c->m * n), *v = kt_temp(&t, n * k);
+    kt_tol(&t, 1.01, 0);
+    double *slack = kt_slack(&t);
+    for (int64_t i = 0; i < n * k; i++)
+        v[i] = group_value(w, s, z, i, c->width, c->four, c->is_signed);
+    ref_matmul(x, v, true, c->m, n, k, y, mag);
+    for (int64_t i = 0; i < c->m * n; i++) {
+        y[i] += b ? b[i % n] : 0;
+        slack[i] = (mag[i] + 1) * ((double)(k + 8) * 0x1p-24 + eps);
     }
     kt_end(&t);
+}
+
+static void group_products(void)
+{
+    static const group_case cases[] = {
+        /* tile, four, signed, zeros, bias, x, scales, compute, m, n, groups, width */
+        {true, true, false, true, true, DT_F32, DT_F16, "f32", 17, 21, 3, 64},
+        {true, true, true, false, false, DT_F16, DT_F32, "f32", 3, 5, 5, 32},
+        {true, false, false, true, false, DT_BF16, DT_F16, "f32", 17, 33, 2, 64},
+        {true, false, false, false, true, DT_F32, DT_F32, "bf16", 1, 1, 1, 128},
+        {false, true, false, true, false, DT_F32, DT_F16, "f32", 2, 21, 3, 64},
+        {false, true, true, false, true, DT_F16, DT_F32, "f32", 1, 5, 5, 32},
+        {false, false, false, true, true, DT_F32, DT_F16, "f32", 3, 17, 2, 128},
+        {false, false, false, false, false, DT_BF16, DT_F32, "f32", 1, 1, 1, 32},
+    };
+    EACH(i, cases)
+    group_product(&cases[i]);
 }
 
 static void quantise(dtype dt, int64_t m, int64_t kb)
@@ -237,6 +307,7 @@ void kt_quant(void)
         group(false, false, DT_F32, types[d], 3, 5, 32, d != 1);
         quantise(types[d], 3, 35);
     }
+    group_products();
     group(true, false, DT_F32, DT_F32, 1, 1, 128, true);
     quantise(DT_F32, 1, 1);
 }
