@@ -418,8 +418,8 @@ static void run_tune(void *ctx)
 int tile_tune(tile_kernel *k, tile_stream *stream, const int64_t grid[3], const tile_arg *args, int32_t nargs,
               tile_progress_fn *progress, void *ctx, tile_tuned *out, tile_error *err)
 {
-    tile_error dropped;
-    tile_tuned unwanted;
+    tile_error dropped = {0};
+    tile_tuned unwanted = {0};
     err = err ? err : &dropped;
     out = out ? out : &unwanted;
     *out = (tile_tuned){0};

@@ -10,6 +10,8 @@ while [ "$(cat "$dir/lines.tile" 2>/dev/null | wc -l)" -lt 200 ]; do
     sed "s/kernel \([a-z_]*\)/kernel \1_$i/; s/^fn \([a-z_]*\)/fn \1_$i/" docs/pipeline.tile >>"$dir/lines.tile"
     i=$((i + 1))
 done
+TILE_CACHE_DIR=
+export TILE_CACHE_DIR
 median() {
     name=$1
     shift
@@ -27,6 +29,11 @@ for t in "$@"; do
     median "  check, $(wc -l <"$dir/lines.tile") lines" "$t" check "$dir/lines.tile"
     median "  cold elementwise kernel to its result" "$t" run examples/add/add.tile add \
         x=arange:f32[1000] y=arange:f32[1000] out=zeros:f32[1000] n=1000
+    TILE_CACHE_DIR=$dir/cache
+    "$t" run examples/add/add.tile add x=arange:f32[1000] y=arange:f32[1000] out=zeros:f32[1000] n=1000 >/dev/null || exit 1
+    median "  the same, its code on disk" "$t" run examples/add/add.tile add \
+        x=arange:f32[1000] y=arange:f32[1000] out=zeros:f32[1000] n=1000
+    TILE_CACHE_DIR=
     median "  cold matrix product to its result" "$t" run kernels/matmul.tile matmul \
         a=rand:f32[128,128] b=rand:f32[128,128] c=zeros:f32[128,128]
 done

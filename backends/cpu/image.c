@@ -156,15 +156,16 @@ static bool address_of(loader *l, uint64_t i, char **out)
 /* jmp *slot(%rip), two bytes of padding */
 static bool fill_stubs(loader *l)
 {
+    static const uint16_t jump = 0x25ff, pad = 0x9066;
     for (uint64_t i = 0; i < l->nsym; i++) {
         char *to, *stub = l->base + l->stubs + i * 8, *slot = l->base + l->slots + i * 8;
         if (!address_of(l, i, &to))
             return false;
         int32_t disp = (int32_t)(slot - (stub + 6));
         memcpy(slot, &to, 8);
-        memcpy(stub, "\xff\x25", 2);
+        memcpy(stub, &jump, 2);
         memcpy(stub + 2, &disp, 4);
-        memcpy(stub + 6, "\x66\x90", 2);
+        memcpy(stub + 6, &pad, 2);
     }
     return true;
 }
