@@ -94,8 +94,8 @@ static bool read_rope(gguf *g)
         !gguf_float(g, ".rope.scaling.yarn_beta_slow", false, &s.beta_slow))
         return false;
     if (dim % 2)
-        return load_fault(g->l, g->f, gguf_find(g, ".rope.dimension_count")->at, "'rope.dimension_count' is odd: %lld",
-                          (long long)dim);
+        return load_fault_in(g->l, g->f->path, "rotary embedding of %lld elements of a head: expected an even number",
+                             (long long)dim);
     p->rope_dim = (int32_t)dim;
     s.original = (double)original;
     /* the file's factor is on top of YaRN's own */
