@@ -108,6 +108,16 @@ void rt_cpu_hold(tile_device *d, bool on)
     pool_hold(s->workers, on);
 }
 
+/* Neighbours to one thread, as many as leave 64 claims a thread to level out: what a program fetches ahead (the rows
+ * behind its own) is then wanted by the same core. */
+static int64_t claim_of(const cpu_state *s, const cpu_kernel *k, int64_t programs)
+{
+    int64_t share = programs / (64 * (int64_t)(s->nthreads < 1 ? 1 : s->nthreads));
+    if (k->info.ordered)
+        return 1;
+    return share > k->info.grain ? share : k->info.grain < 1 ? 1 : k->info.grain;
+}
+
 bool rt_cpu_launch(tile_device *d, arena *a, const rt_start *st, rt_host *h, str *err)
 {
     cpu_state *s = d->state;
@@ -117,6 +127,6 @@ bool rt_cpu_launch(tile_device *d, arena *a, const rt_start *st, rt_host *h, str
         return false;
     }
     cpu_job job = {.k = k, .args = st->args, .threads = s->threads, .host = &h->abi};
-    pool_run(s->workers, run_programs, &job, st->programs, k->info.ordered || k->info.grain < 1 ? 1 : k->info.grain);
+    pool_run(s->workers, run_programs, &job, st->programs, claim_of(s, k, st->programs));
     return true;
 }

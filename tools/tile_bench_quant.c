@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ROUNDS 41
+#define ROUNDS 21
 #define WEIGHT_BYTES ((int64_t)256 << 20)
 
 typedef struct format {
@@ -69,6 +69,7 @@ static void read_span(void *ctx, int64_t first, int64_t last, int thread)
 
 static double run_read(pool *two, read_job *j)
 {
+    pool_run(two, read_span, j, WEIGHT_BYTES / 64, WEIGHT_BYTES / 128); /* its threads are awake now */
     double t0 = clock_now();
     pool_run(two, read_span, j, WEIGHT_BYTES, WEIGHT_BYTES / 2);
     return clock_now() - t0;
@@ -109,8 +110,9 @@ static bool open_one(bench *b, contestant *c, void *weights, void **vectors)
 static bool time_one(contestant *c, int round, double read)
 {
     tile_error err;
+    bool ok = tile_launch(c->kernel, NULL, NULL, c->args, c->nargs, &err) == TILE_OK; /* the threads are awake now */
     double t0 = clock_now();
-    if (tile_launch(c->kernel, NULL, NULL, c->args, c->nargs, &err) != TILE_OK) {
+    if (!ok || tile_launch(c->kernel, NULL, NULL, c->args, c->nargs, &err) != TILE_OK) {
         bench_say("%s: %s", c->f->kernel, err.text);
         return false;
     }

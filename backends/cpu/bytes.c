@@ -1,6 +1,7 @@
 /* bytes.c: which reductions are sums of products of bytes, told from the IR alone.
  *
  *   sum(a.to(i32) * b.to(i32), last axis)       a, b: 8-bit values of shape [.., E], E a power of two from 4 to 256
+ *   sum(a.to(i32), last axis)                   b = 1
  *
  * where a and b are made of loads, complete tiles and constants by elementwise ops and views that keep the last
  * dimension last. The sum is then an element of shape [..] like any other, in the nest of that shape, and what lies
@@ -97,20 +98,55 @@ bool plan_is_products(const ir_func *f, ir_op o)
     int64_t n = t->shape[t->rank - 1];
     if (t->dt != DT_I32 || t->rank < 2 || ir_int(f, o, KEY_axis, 0) != t->rank - 1 || n < 4 || n > 256 || (n & (n - 1)))
         return false;
-    if (!mul.id || ir_op_code(f, mul) != IR_OP_mul)
+    if (!mul.id)
         return false;
+    if (ir_op_code(f, mul) != IR_OP_mul) /* times 1 */
+        return widened_bytes(f, v) && made_of_blocks(f, v, 0);
     for (uint32_t i = 0; i < 2; i++)
         if (!widened_bytes(f, ir_in(f, mul, i)) || !made_of_blocks(f, ir_in(f, mul, i), 0))
             return false;
     return true;
 }
 
-static void on_demand(plan *p, ir_val v)
+/* Blocks that all rows read, and that don't touch: read once into a buffer, where they do. */
+static bool worth_packing(const plan *p, ir_op load)
+{
+    const ir_func *f = p->f;
+    const ir_type_info *t = type_of(f, ir_out(f, load, 0));
+    int64_t k, size = plan_elem_bytes(f, ir_vtype(f, ir_out(f, load, 0)));
+    return t->rank > 1 && plan_coef(p, ir_in(f, load, 0), t->rank - 2, &k) && k != t->shape[t->rank - 1] * size;
+}
+
+static bool repeats_rows(const ir_type_info *from, const ir_type_info *to)
+{
+    for (int d = 0; d < to->rank - 1; d++)
+        if (from->shape[d] < to->shape[d])
+            return true;
+    return false;
+}
+
+/* Few products go for several rows at once, which then share what they read; with many a loop takes one row or two. */
+static bool many_beside(const ir_func *f, ir_op o)
+{
+    int n = 0;
+    FOR_OPS(f, ir_o(f, o)->parent, x)
+    n += plan_is_products(f, x);
+    return n > 4;
+}
+
+static void on_demand(plan *p, ir_val v, bool shared, bool many)
 {
     const ir_func *f = p->f;
     ir_op o = ir_def(f, v);
-    if (!o.id || !varies_last(type_of(f, v)) || ir_op_code(f, o) == IR_OP_load)
+    if (!o.id || !varies_last(type_of(f, v)))
         return;
+    if (ir_op_code(f, o) == IR_OP_load) {
+        if (shared && many && p->v[v.id].cls == VC_SYM && worth_packing(p, o))
+            p->v[v.id].cls = VC_DATA;
+        return;
+    }
+    if (ir_op_code(f, o) == IR_OP_broadcast)
+        shared |= repeats_rows(type_of(f, ir_in(f, o, 0)), type_of(f, v));
     int flags = ir_info(f, o)->flags;
     bool view = ir_op_code(f, o) == IR_OP_broadcast || ir_op_code(f, o) == IR_OP_reshape ||
                 ir_op_code(f, o) == IR_OP_slice || ir_op_code(f, o) == IR_OP_hint;
@@ -120,12 +156,12 @@ static void on_demand(plan *p, ir_val v)
         p->v[v.id] =
             (plan_val){.cls = VC_SYM, .has_data = true, .step = -1, .buffer = -1, .ident_last = -1, .other_last = -1};
     for (uint32_t i = 0; i < ir_nin(f, o); i++)
-        on_demand(p, ir_in(f, o, i));
+        on_demand(p, ir_in(f, o, i), shared, many);
 }
 
 void plan_products_on_demand(plan *p, ir_op o)
 {
-    on_demand(p, ir_in(p->f, o, 0));
+    on_demand(p, ir_in(p->f, o, 0), false, many_beside(p->f, o));
 }
 
 /* ---- masks ---- */

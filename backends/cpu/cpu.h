@@ -55,6 +55,7 @@ typedef struct stream {
     uint32_t root; /* the argument */
     uint32_t row;  /* own index */
     int64_t step;
+    VEC(lval) at; /* its loads */
 } stream;
 
 typedef struct nest {
@@ -68,7 +69,7 @@ typedef struct nest {
     int64_t extent; /* of the vector dimension */
     part part;
     bool streaming;   /* this copy of the main part stores past the caches */
-    lval j;           /* first element of the chunk, i64 */
+    lval j, turn;     /* first element of the chunk, i64; of the turn of the loop */
     lval hole;        /* lanes inside the extent, NULL = all */
     VEC(coords) sets; /* interned index tuples */
     map64 outer_memo, inner_memo;
@@ -141,7 +142,8 @@ lval to_memory(cg *c, lval x, dtype d);
 lval from_memory(cg *c, lval x, dtype d);
 lv mem_load(nest *n, ir_op o, uint32_t at);
 void mem_store(nest *n, ir_op o);
-void fetch_streams(nest *n, const uint32_t *own, int64_t rows, int unroll); /* own: of rows side by side */
+/* own: of rows side by side; rows: of the whole nest */
+void fetch_streams(nest *n, const uint32_t *own, int side, int64_t rows, int unroll);
 void fetch_ahead(nest *n, int unroll); /* what this turn of the main part, over unroll vectors, prefetches */
 
 lv mem_atomic(nest *n, ir_op o);
@@ -151,7 +153,7 @@ lval atomic_one(kern *k, ir_op o, lval p, const lval *x);
 lval mem_mask(nest *n, ir_op o, uint32_t operand, uint32_t at); /* of a load or store, NULL = every lane */
 lval mem_zeros(kern *k);                                       /* address of 64 bytes of zeros */
 lval mem_or_zeros(kern *k, lval p, lval on);                   /* p, or that where on (NULL = yes) is false */
-void note_stream(nest *n, ir_op o, lv p);                      /* load o reads from p, contiguous by the row */
+void note_stream(nest *n, ir_op o, lv p, lval where);          /* load o reads a row from p, by instruction `where` */
 
 /* products.c: sums of products of bytes along the last dimension */
 lv products(nest *n, ir_op o, uint32_t at);

@@ -187,12 +187,14 @@ static lval strided_load(nest *n, lty mem, lv p, lval mask, lval other)
 {
     kern *k = n->k;
     cg *c = k->c;
-    lval first = lane_index(n, p), x = LLVMGetPoison(cg_vec(mem, n->lanes));
+    lty bits = mem == c->ptr ? mem : LLVMIntTypeInContext(c->cx, bytes_of(c, mem) * 8);
+    lval first = lane_index(n, p), x = LLVMGetPoison(cg_vec(bits, n->lanes));
     for (int i = 0; i < n->lanes; i++) {
         lval at = cg_gep(c, c->i8, first, cg_i64(c, i * p.k));
         at = mem_or_zeros(k, at, mask ? cg_extract(c, mask, i) : NULL);
-        x = cg_insert(c, x, cg_load(c, mem, at, bytes_of(c, mem)), i);
+        x = cg_insert(c, x, cg_load(c, bits, at, bytes_of(c, mem)), i);
     }
+    x = cg_bits(c, x, cg_vec(mem, n->lanes));
     return mask && other ? cg_sel(c, mask, x, other) : x;
 }
 
@@ -201,18 +203,29 @@ static dtype elem_of(const ir_func *f, ir_val v)
     return ir_type_dt(f->m, ir_vtype(f, v));
 }
 
-void note_stream(nest *n, ir_op o, lv p)
+static stream *stream_of(nest *n, const stream *like, uint32_t row)
+{
+    for (uint32_t i = 0; i < n->streams.n; i++) {
+        stream *s = &n->streams.at[i];
+        if (s->root == like->root && s->step == like->step && s->row == row)
+            return s;
+    }
+    return NULL;
+}
+
+void note_stream(nest *n, ir_op o, lv p, lval where)
 {
     kern *k = n->k;
     if (n->part != PART_MAIN || n->streaming || p.level != n->inner - 1 || p.level < 0)
         return;
-    stream s = {p.v, plan_root(k->p, ir_in(k->f, o, 0)), n->own, p.k};
-    for (uint32_t i = 0; i < n->streams.n; i++) {
-        const stream *t = &n->streams.at[i];
-        if (t->root == s.root && t->row == s.row && t->step == s.step)
-            return;
+    if (!LLVMIsAInstruction(where))
+        return;
+    stream s = {p.v, plan_root(k->p, ir_in(k->f, o, 0)), n->own, p.k, {0}}, *t = stream_of(n, &s, s.row);
+    if (!t) {
+        vec_push(k->a, &n->streams, s);
+        t = &vec_last(&n->streams);
     }
-    vec_push(k->a, &n->streams, s);
+    vec_push(k->a, &t->at, where);
 }
 
 static void note_read(nest *n, lval base, int64_t bytes)
@@ -249,15 +262,16 @@ lv mem_load(nest *n, ir_op o, uint32_t index)
     if (contiguous && n->part == PART_MAIN && !n->streaming && n->inner == 0 && k->depth == 1 &&
         plan_by_program(k->p, ir_in(f, o, 0)))
         note_read(n, p.v, n->extent * (int64_t)bytes_of(c, mem));
-    if (p.form == LV_LIN)
-        note_stream(n, o, p);
     if (one) {
         r.v = mask ? one_masked_load(n, mem, at, mask, other) : cg_load(c, mem, at, bytes_of(c, mem));
         r.form = p.form == LV_UNI && !mask ? LV_UNI : LV_VEC;
     } else if (strided) {
         r.v = strided_load(n, mem, p, mask, other);
+        note_stream(n, o, p, r.v);
     } else {
         r.v = vector_load(c, mem, at, mask, other, n->lanes);
+        if (p.form == LV_LIN)
+            note_stream(n, o, p, r.v);
     }
     r.v = from_memory(c, r.v, d);
     nest_leave(n, n->inner);
@@ -338,39 +352,56 @@ void fetch_ahead(nest *n, int unroll)
     }
 }
 
-/* Rows side by side: what the rows after these hold at this place; where that is far, what follows in these. */
-#define FAR (64 << 10)
+/* Of rows side by side, what the rows after these hold at this place; where that is far, what follows in these; of one row
+ * at a time, what follows: rows mostly lie one behind the other. */
+#define FAR (256 << 10)
+#define NEAR (12 << 10)
 
-static const stream *stream_of(const nest *n, const stream *like, uint32_t row)
-{
-    for (uint32_t i = 0; i < n->streams.n; i++) {
-        const stream *s = &n->streams.at[i];
-        if (s->root == like->root && s->step == like->step && s->row == row)
-            return s;
-    }
-    return NULL;
-}
-
-void fetch_streams(nest *n, const uint32_t *own, int64_t rows, int unroll)
+/* how far on: whole groups of rows, and not less than memory needs to answer */
+static lval ahead_of(nest *n, const stream *first, const stream *second, int64_t rows)
 {
     cg *c = n->k->c;
+    lval pitch = LLVMBuildSub(c->b, LLVMBuildPtrToInt(c->b, second->base, c->i64, ""),
+                              LLVMBuildPtrToInt(c->b, first->base, c->i64, ""), "");
+    lval group = LLVMBuildMul(c->b, pitch, cg_i64(c, rows), "");
+    lval inside = cg_icmp(c, LLVMIntULT, LLVMBuildSub(c->b, group, cg_i64(c, 64), ""), cg_i64(c, FAR - 64));
+    lval some = LLVMBuildUDiv(c->b, cg_i64(c, NEAR - 1), cg_sel(c, inside, group, cg_i64(c, 1)), "");
+    lval next = LLVMBuildMul(c->b, group, LLVMBuildAdd(c->b, some, cg_i64(c, 1), ""), "");
+    return cg_sel(c, inside, next, cg_i64(c, FETCH_AHEAD));
+}
+
+/* The code generator would move all prefetches to the block's head, together: nothing of memory moves across this. */
+static void stay(cg *c)
+{
+    lty t = LLVMFunctionType(c->t_void, NULL, 0, false);
+    lval f = LLVMGetInlineAsm(t, "", 0, "~{memory}", 9, true, false, LLVMInlineAsmDialectATT, false);
+    LLVMBuildCall2(c->b, t, f, NULL, 0, "");
+}
+
+void fetch_streams(nest *n, const uint32_t *own, int side, int64_t rows, int unroll)
+{
+    cg *c = n->k->c;
+    lblock end = n->block[n->inner + 1];
     for (uint32_t i = 0; i < n->streams.n; i++) {
-        const stream *s = &n->streams.at[i], *first = stream_of(n, s, own[0]), *second = stream_of(n, s, own[1]);
+        const stream *s = &n->streams.at[i], *first = stream_of(n, s, own[0]);
+        const stream *second = side > 1 ? stream_of(n, s, own[1]) : NULL;
         int64_t turn = s->step * n->lanes * unroll;
-        if (turn <= 0 || !first || !second)
+        if (turn <= 0 || !first || (side > 1 && !second))
             continue;
         nest_enter(n, n->inner - 1);
-        lval pitch = LLVMBuildSub(c->b, LLVMBuildPtrToInt(c->b, second->base, c->i64, ""),
-                                  LLVMBuildPtrToInt(c->b, first->base, c->i64, ""), "");
-        lval next = LLVMBuildMul(c->b, pitch, cg_i64(c, rows), "");
-        lval near = cg_icmp(c, LLVMIntULT, next, cg_i64(c, FAR));
-        lval base = cg_gep(c, c->i8, s->base, cg_sel(c, near, next, cg_i64(c, FETCH_AHEAD)));
+        lval by = second ? ahead_of(n, first, second, rows) : cg_i64(c, FETCH_AHEAD);
+        lval base = cg_gep(c, c->i8, s->base, by);
         nest_leave(n, n->inner - 1);
-        nest_enter(n, n->inner);
-        lval off = LLVMBuildMul(c->b, n->j, cg_i64(c, s->step), "");
-        for (int64_t x = 0; x < turn; x += LINE)
-            fetch(n, base, off, x);
+        /* spread over the loads themselves: many at once would have to wait for each other */
+        int64_t lines = (turn + LINE - 1) / LINE, places = s->at.n;
+        for (int64_t x = 0; x < lines; x++) {
+            lval where = s->at.at[x * places / lines];
+            LLVMPositionBuilder(c->b, LLVMGetInstructionParent(where), where);
+            fetch(n, base, LLVMBuildMul(c->b, n->turn, cg_i64(c, s->step), ""), x * LINE);
+            stay(c);
+        }
     }
+    cg_at(c, end);
 }
 
 void mem_store(nest *n, ir_op o)

@@ -15,6 +15,7 @@
 
 #define MAX_UNROLL 4
 #define MAX_JAM 4
+#define MAX_BODY 2100 /* instructions, about: a longer loop doesn't fit what holds decoded ones */
 
 typedef struct body {
     nest n;
@@ -135,12 +136,24 @@ static bool reduces_vector(const kern *k, const body *b, ir_op o)
 }
 
 /* what the rows have in common is then loaded and computed once, and the sums don't wait for each other */
-static int rows_side_by_side(int64_t rows)
+static int rows_side_by_side(int64_t rows, int size)
 {
     int n = MAX_JAM;
-    while (rows % n)
+    while (n > 1 && (rows % n || n * size > MAX_BODY))
         n--;
     return n;
+}
+
+/* about how many instructions a chunk of a row takes */
+static int size_of(const kern *k, const body *b)
+{
+    const ir_func *f = k->f;
+    int size = 0;
+    for (uint32_t i = 0; b->s && i < b->s->items.n; i++) {
+        ir_op o = b->s->items.at[i];
+        size += plan_is_products(f, o) ? 6 * b->n.lanes : 1;
+    }
+    return size;
 }
 
 static void choose(kern *k, body *b, int step)
@@ -172,7 +185,7 @@ static void choose(kern *k, body *b, int step)
     uint32_t size = b->s ? b->s->items.n : 1;
     b->jam = 1;
     if (reduces && b->nouter)
-        b->jam = rows_side_by_side(b->shape[b->dim[b->nouter - 1]]);
+        b->jam = rows_side_by_side(b->shape[b->dim[b->nouter - 1]], size_of(k, b));
     b->unroll = has_products ? 1 : reduces ? MAX_UNROLL / (b->jam > 2 ? 2 : 1) : size <= 24 ? 2 : 1;
     b->may_stream &= !reduces;
     while (b->unroll > 1 && b->unroll * n->lanes > n->extent)
@@ -373,6 +386,7 @@ static vloop main_loop(kern *k, body *b, bool streaming)
     n->hole = NULL;
     n->streaming = streaming;
     make_phis(k, b, &v, streaming ? "stream" : "main");
+    n->turn = v.j;
     for (int u = 0; u < b->unroll; u++) {
         nest_enter(n, n->inner);
         n->j = u ? LLVMBuildAdd(c->b, v.j, cg_i64(c, u * n->lanes), "") : v.j;
@@ -381,8 +395,8 @@ static vloop main_loop(kern *k, body *b, bool streaming)
     nest_enter(n, n->inner);
     n->j = v.j;
     fetch_ahead(n, b->unroll);
-    if (b->jam > 1)
-        fetch_streams(n, b->own, b->shape[b->dim[b->nouter - 1]], b->unroll);
+    if (b->red.n && b->nouter)
+        fetch_streams(n, b->own, b->jam, b->shape[b->dim[b->nouter - 1]], b->unroll);
     v.next = LLVMBuildAdd(c->b, v.j, cg_i64(c, b->unroll * n->lanes), "");
     v.last = cg_here(c);
     n->streaming = false;

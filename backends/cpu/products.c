@@ -176,11 +176,11 @@ static lval loaded(blocks *b, ir_op o, const place *at)
     lv p = ev(n, ir_in(f, o, 0), id);
     bool flat = ir_nin(f, o) < 2 || plan_all_true(k->p, ir_in(f, o, 1), last);
     lval on = flat ? mem_mask(n, o, 1, id) : NULL;
-    if (p.form == LV_LIN && flat)
-        note_stream(n, o, p);
     nest_enter(n, n->inner);
     cg_debug_loc(k->c, f->m, ir_o(f, o)->loc);
     lval x = flat ? from_rows(b, mem, p, size, on) : masked_rows(b, o, mem, p, size, at);
+    if (p.form == LV_LIN && flat)
+        note_stream(n, o, p, x);
     x = from_memory(k->c, x, t->dt);
     nest_leave(n, n->inner);
     if (ir_nin(f, o) < 3)
@@ -318,7 +318,7 @@ static lval bytes_at(blocks *b, ir_val v, const place *at)
 
 /* ---- products ---- */
 typedef struct side {
-    ir_val v; /* the bytes */
+    ir_val v; /* the bytes; 0: ones */
     place at;
     dtype dt;
     int64_t low, high; /* its values lie within */
@@ -424,6 +424,10 @@ static side side_of(blocks *b, ir_val v, const place *at)
 static lval side_value(blocks *b, const side *s)
 {
     cg *c = b->n->k->c;
+    if (!s->v.id) {
+        nest_enter(b->n, b->n->inner);
+        return cg_int(cg_vec(c->i8, b->width), 1);
+    }
     lval x = bytes_at(b, s->v, &s->at);
     int lanes = lanes_of(b), order[64];
     nest_enter(b->n, b->n->inner);
@@ -621,7 +625,9 @@ lv products(nest *n, ir_op o, uint32_t at)
     blocks b = blocks_of(n, t->shape[t->rank - 1]);
     place p = {.at = n->sets.at[at]};
     p.at.at[p.at.rank++] = lv_const(n, 0);
-    side x = side_of(&b, ir_in(f, mul, 0), &p), y = side_of(&b, ir_in(f, mul, 1), &p);
+    bool plain = ir_op_code(f, mul) != IR_OP_mul;
+    side ones = {.dt = DT_U8, .low = 1, .high = 1};
+    side x = side_of(&b, plain ? v : ir_in(f, mul, 0), &p), y = plain ? ones : side_of(&b, ir_in(f, mul, 1), &p);
     sums s = {.n = n->lanes / b.per, .width = b.width / 4};
     int each = (int)(b.extent < b.width ? b.extent : b.width) / 4;
     for (int g = 0; g < s.n; g++) {
