@@ -320,6 +320,10 @@ void rt_stream_fini(tile_stream *s);
 const tile_backend *rt_backend(tile_device *d, diags *ds);
 /* device.c: the @tune lines that count there: "cpu", "cuda" */
 const char *rt_family(const tile_device *d);
+/* dump.c: TILE_DUMP is set; what a kernel was at every stage, into its folder */
+bool rt_dumps(void);
+void rt_dump(arena *a, const tile_device *d, const tile_backend *be, const ir_module *tir, const ir_module *laid,
+             const ir_func *k, cache_key key);
 /* reach.c: the process can read there */
 bool rt_readable(tile_device *d, uint64_t addr);
 /* tune.c: finds the kernel's @tune line; the config for a call whose generics and absent optionals are in its key */

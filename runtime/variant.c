@@ -99,6 +99,7 @@ static cache_key variant_key(rt_call *c, const rt_variant *v)
         const spec_fact *x = &v->facts[i];
         sb_putf(&b, " %d %d %d %lld %lld", x->is_one, x->stride_one, x->same_as, (long long)x->div,
                 (long long)x->align);
+        sb_putf(&b, " %d %lld %lld %lld", x->is_known, (long long)x->value, (long long)x->lo, (long long)x->hi);
         for (int d = 0; d < IR_MAX_TENSOR_RANK; d++)
             sb_putf(&b, ",%lld,%lld", (long long)x->size_div[d], (long long)x->stride_div[d]);
     }
@@ -120,7 +121,7 @@ static bool build_variant(rt_call *c, rt_variant *v)
     }
     bool laid = in->m->stage == LAID;
     cache_key key = variant_key(c, v);
-    if (d->driver->recall && !laid && d->driver->recall(d, &v->a, &key, &v->code))
+    if (d->driver->recall && !laid && !rt_dumps() && d->driver->recall(d, &v->a, &key, &v->code))
         return true;
     const tile_backend *be = rt_backend(d, &m->d);
     if (!be)
@@ -134,8 +135,10 @@ static bool build_variant(rt_call *c, rt_variant *v)
     im->stage = in->m->stage;
     im->target = in->m->target;
     bool ok = compile_passes(im, &m->d, be, &d->target, &opt);
+    m->times.passes += clock_now() - t0;
+    if (ok && rt_dumps())
+        rt_dump(&v->a, d, be, laid ? NULL : in->m, im, ir_module_find(im, in->k->name), key);
     t1 = clock_now();
-    m->times.passes += t1 - t0;
     ok = ok && d->driver->build(d, &v->a, im, ir_module_find(im, in->k->name), laid ? NULL : &key, &v->code, &m->d);
     m->times.code += clock_now() - t1;
     return ok;

@@ -134,6 +134,15 @@ if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
     says "a stranger's file" "the code generator can't be opened" add TILE_CACHE_DIR=c/d TILE_LLVM=$none
 fi
 
+# every stage of what is compiled, though it is on disk
+is "dumped" add TILE_CACHE_DIR=ten TILE_DUMP=dump
+says "stages" "laid.tir ll s tir" sh -c 'ls dump | sed "s/^add\.[0-9a-f]*\.//" | sort | tr "\n" " "'
+for f in dump/*; do
+    case $f in *.s) continue ;; esac
+    says "from $f" ".globl" "$tilec" emit "$f" --stage=asm
+done
+is "a folder that can't be made" add TILE_CACHE_DIR=ten TILE_DUMP=plain/dump
+
 # tilec cache and tilec tune
 says "path" "$dir/c/d" env TILE_CACHE_DIR="$dir/c/d" "$tilec" cache path
 says "stats" "c/d: 1 entries, 0 choices" env TILE_CACHE_DIR=c/d "$tilec" cache stats
