@@ -44,6 +44,8 @@ cc "$top/p.c" -o "$top/static" $(pkg-config --cflags tile) "$at/lib/libtile.a" $
 "$top/static" | grep -q '^tile '
 "$at/bin/tilec" version | grep -q "$(pkg-config --modversion tile)"
 "$at/bin/tilec" check "$at"/share/tile/kernels/*.tile
+"$at/bin/tilec" check -I "$at/share/tile/kernels" "$at"/share/tile/kernels/llm/*.tile
+"$at/bin/llm" --help | grep -q "llm chat"
 [ "$(nm -D --defined-only "$at/lib/libtile.so" | awk '$3 !~ /^(tile_|TILE_0)/' | wc -l)" = 0 ]
 # LLVM is in the library beside: the rest runs without it, compiling says what is missing
 if ldd "$at/lib/libtile.so" | grep -q LLVM; then exit 1; fi

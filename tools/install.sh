@@ -2,7 +2,7 @@
 # install.sh: copies what users need below $DESTDIR$PREFIX: header, libraries, pkg-config file, tilec, kernels.
 set -e
 to=$DESTDIR$PREFIX
-install -d "$to/include" "$to/lib/pkgconfig" "$to/bin" "$to/share/tile/kernels/std"
+install -d "$to/include" "$to/lib/pkgconfig" "$to/bin" "$to/share/tile/kernels/std" "$to/share/tile/kernels/llm"
 install -m 644 runtime/tile.h "$to/include/tile.h"
 install -m 644 "$B/libtile.a" "$to/lib/libtile.a"
 install -m 755 "$B/libtile.so.$VERSION" "$to/lib/libtile.so.$VERSION"
@@ -12,6 +12,8 @@ ln -sf "libtile.so.$SOVERSION" "$to/lib/libtile.so"
 install -m 755 "$B/tilec" "$to/bin/tilec"
 install -m 644 kernels/*.tile "$to/share/tile/kernels/"
 install -m 644 kernels/std/*.tile "$to/share/tile/kernels/std/"
+install -m 755 "$B/llm" "$to/bin/llm"
+install -m 644 examples/llm/kernels/*.tile "$to/share/tile/kernels/llm/"
 cat > "$to/lib/pkgconfig/tile.pc" <<PC
 prefix=$PREFIX
 includedir=\${prefix}/include

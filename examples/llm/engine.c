@@ -64,12 +64,19 @@ static bool ints(engine *e, int32_t **to, int64_t n)
     return *to && tile_fill(e->dev, NULL, *to, 0, n * (int64_t)sizeof(int32_t), e->err) == TILE_OK;
 }
 
-/* of `most` columns: a few rows in up to 16 copies, or a chunk */
-static bool make_i8_buffers(engine *e, int64_t most)
+/* SHORT rows of the widest activations, in their copies */
+static bool make_i8_buffers(engine *e)
 {
-    int64_t n = CHUNK > 16 * FEW ? CHUNK : 16 * FEW;
-    e->q8 = engine_alloc(e, n * most);
-    return e->q8 && floats(e, &e->q8_scale, n, most / 32 + 1) && floats(e, &e->q8_sum, n, most / 32 + 1);
+    int64_t most = 32;
+    for (int32_t i = 0; i < e->p->layers; i++) {
+        const layer *l = &e->layers[i];
+        const matrix *all[] = {&l->q, &l->out, &l->gate, &l->down, &e->head};
+        for (size_t k = 0; k < COUNTOF(all); k++)
+            if (all[k]->cols * all[k]->copies > most)
+                most = all[k]->cols * all[k]->copies;
+    }
+    e->q8 = engine_alloc(e, SHORT * most);
+    return e->q8 && floats(e, &e->q8_scale, SHORT, most / 32) && floats(e, &e->q8_sum, SHORT, most / 32);
 }
 
 static bool make_buffers(engine *e)
@@ -79,7 +86,7 @@ static bool make_buffers(engine *e)
     int64_t wide = p->dim > p->heads * p->head_dim ? p->dim : p->heads * p->head_dim;
     int64_t most = p->ff > wide ? p->ff : wide; /* of a weight's columns */
     e->seeds = engine_alloc(e, few * (int64_t)sizeof *e->seeds);
-    return make_i8_buffers(e, most) && e->seeds && ints(e, &e->ids, n) && ints(e, &e->pos, n) && ints(e, &e->seqs, n) &&
+    return make_i8_buffers(e) && e->seeds && ints(e, &e->ids, n) && ints(e, &e->pos, n) && ints(e, &e->seqs, n) &&
            ints(e, &e->lens, e->o.sequences) && ints(e, &e->picked, few) && ints(e, &e->recent, REPEAT_LIMIT) &&
            floats(e, &e->x, n, p->dim) && floats(e, &e->h, n, wide) &&
            floats(e, &e->q, n, (int64_t)p->heads * p->head_dim) &&
@@ -236,7 +243,8 @@ static bool all_logits(engine *e, const engine_step *s, int64_t first, logits_fn
 {
     for (int32_t i = 0; i < s->n; i += LOGIT_ROWS) {
         int32_t n = s->n - i < LOGIT_ROWS ? s->n - i : LOGIT_ROWS;
-        if (!op_linear(e, &e->head, e->h + (int64_t)i * e->p->dim, e->logits, n))
+        const float *h = e->h + (int64_t)i * e->p->dim;
+        if (!op_acts(e, &e->head, h, n) || !op_linear(e, &e->head, h, e->logits, n))
             return false;
         float *rows = e->logits;
         int64_t bytes = (int64_t)n * e->p->vocab * (int64_t)sizeof *rows;
@@ -376,6 +384,30 @@ bool engine_nll(engine *e, const float *rows, const int32_t *targets, int64_t n,
               tile_read(e->dev, out, e->nll, n * (int64_t)sizeof *out, e->err) == TILE_OK;
     e->err = outer;
     return ok;
+}
+
+double engine_read_rate(engine *e, tile_error *err)
+{
+    enum { WORDS = 65536, PROGRAMS = 1024, TIMES = 12 }; /* of a program; 256 MiB in all */
+    tile_error dropped;
+    e->err = err ? err : &dropped;
+    int64_t bytes = (int64_t)WORDS * PROGRAMS * 4;
+    double best = 0;
+    void *p = tile_alloc(e->dev, bytes + PROGRAMS * 4, e->err);
+    bool ok = p && tile_fill(e->dev, NULL, p, 1, bytes, e->err) == TILE_OK;
+    tile_tensor x = tensor1(p, TILE_U32, (int64_t)WORDS * PROGRAMS);
+    tile_tensor out = tensor1((char *)p + bytes, TILE_U32, PROGRAMS);
+    tile_arg args[] = {tile_arg_tensor(&x), tile_arg_tensor(&out)};
+    for (int i = 0; ok && i <= TIMES; i++) {
+        double from = clock_now();
+        ok = op_launch(e, e->k[K_READ], K_READ, args, 2, 0) && tile_sync(e->dev, e->err) == TILE_OK;
+        double rate = (double)bytes / (clock_now() - from);
+        if (i > 0 && rate > best) /* the first compiles */
+            best = rate;
+    }
+    if (p)
+        tile_free(e->dev, p);
+    return ok ? best : 0;
 }
 
 void engine_profile(engine *e, bool on)

@@ -75,6 +75,8 @@ void engine_truncate(engine *e, int32_t seq, int64_t length);
  * logits are wanted */
 int64_t engine_reuse(engine *e, int32_t seq, const int32_t *ids, int64_t n);
 
+/* bytes a second that a kernel reads which does nothing else, from a buffer larger than the caches; 0 + *err */
+double engine_read_rate(engine *e, tile_error *err);
 void engine_profile(engine *e, bool on);
 /* by kernel, the longest first; valid until the next call */
 const engine_time *engine_times(engine *e, uint32_t *n);

@@ -15,7 +15,8 @@
 
 enum {
     CHUNK = 512,       /* tokens of a step at most */
-    FEW = 8,           /* tokens of a step that kernels made for one token take */
+    FEW = 8,           /* tokens of a step that is captured */
+    SHORT = 48,        /* tokens of a step that go through the kernels of one token, one after the other */
     LOGIT_ROWS = 64,   /* rows of logits at a time where all are asked for */
     WIDE = 1 << 20,    /* elements of a weight that are dequantised at a time; a row at least */
     REPEAT_LIMIT = 256 /* tokens that a repetition penalty looks back on at most */

@@ -78,7 +78,7 @@ bool op_norm(engine *e, const float *x, const tile_tensor *w, float *y, int32_t 
 /* whether a product of n rows takes 8-bit activations */
 static bool takes_i8(const matrix *w, int32_t n)
 {
-    return w->i8 && n <= FEW;
+    return w->i8 && n <= SHORT;
 }
 
 /* the 8-bit activations of n rows of k */
@@ -158,7 +158,7 @@ bool op_linear(engine *e, const matrix *w, const float *x, float *y, int32_t n)
         return linear_i8(e, w->i8, w, id, y, n);
     if (!w->quantised)
         return op_launch(e, n <= FEW ? w->few : w->many, id, dense, 4, (double)w->w->bytes);
-    return n <= FEW ? op_launch(e, w->few, id, any, 5, (double)w->w->bytes) : linear_widened(e, w, id, &in, out);
+    return n <= SHORT ? op_launch(e, w->few, id, any, 5, (double)w->w->bytes) : linear_widened(e, w, id, &in, out);
 }
 
 bool op_linear_add(engine *e, const matrix *w, const float *x, float *y, int32_t n)
@@ -171,7 +171,7 @@ bool op_linear_add(engine *e, const matrix *w, const float *x, float *y, int32_t
 
 bool op_qkv(engine *e, const layer *l, const float *x, int32_t n)
 {
-    if (!l->qkv || n > FEW || e->o.mode == MODE_EAGER)
+    if (!l->qkv || n > SHORT || e->o.mode == MODE_EAGER)
         return op_linear(e, &l->q, x, e->q, n) && op_linear(e, &l->k, x, e->key, n) &&
                op_linear(e, &l->v, x, e->val, n);
     acts a = acts_of(e, &l->q, n);
@@ -184,7 +184,7 @@ bool op_qkv(engine *e, const layer *l, const float *x, int32_t n)
 
 bool op_gate_up(engine *e, const layer *l, const float *x, float *y, int32_t n)
 {
-    if (!l->gate_up || n > FEW || e->o.mode == MODE_EAGER)
+    if (!l->gate_up || n > SHORT || e->o.mode == MODE_EAGER)
         return op_linear(e, &l->gate, x, y, n) && op_linear(e, &l->up, x, e->up, n) &&
                RUN(SILU, 0, tile_arg_ptr(y, TILE_F32), tile_arg_ptr(e->up, TILE_F32), tile_arg_ptr(y, TILE_F32),
                    tile_arg_int((int64_t)n * e->p->ff));

@@ -127,6 +127,47 @@ START_TEST(computed)
 }
 END_TEST
 
+/* token by token, fused and replayed or not, with 8-bit activations: near the reference, and nearer to each other */
+START_TEST(stepped)
+{
+    json_t *c = json_array_get(cases, (size_t)_i), *ids = json_object_get(c, "ids");
+    int64_t n = (int64_t)json_array_size(ids), words = kit_int(c, "vocab");
+    char room[64];
+    arena a;
+    tile_error err;
+    engine *e[2];
+    seen s = {.c = c, .vocab = words};
+    double apart = 0, most = 0;
+    arena_init(&a, 0);
+    const char *folder = kit_folder(room);
+    model_file *m = model_open(kit_make_model(&a, c, folder), &err);
+    kit_remove(folder);
+    ck_assert_msg(m != NULL, "%s: %s", kit_str(c, "name"), err.text);
+    for (int k = 0; k < 2; k++) {
+        e[k] = engine_open(m, &(engine_options){.mode = (engine_mode)k, .threads = 1}, &err);
+        ck_assert_msg(e[k] != NULL, "%s: %s", kit_str(c, "name"), err.text);
+    }
+    for (int64_t t = 0; t < n; t++) {
+        int32_t id = (int32_t)json_integer_value(json_array_get(ids, (size_t)t));
+        for (int k = 0; k < 2; k++)
+            ck_assert_msg(engine_decode(e[k], &id, 1, &err), "%s: %s", kit_str(c, "name"), err.text);
+        const float *l = engine_logits(e[0], 0), *o = engine_logits(e[1], 0);
+        look(&s, t, 1, l);
+        for (int64_t v = 0; v < words; v++) {
+            apart = fmax(apart, fabs((double)l[v] - (double)o[v]));
+            most = fmax(most, fabs((double)l[v]));
+        }
+    }
+    for (int k = 0; k < 2; k++)
+        engine_close(e[k]);
+    model_close(m);
+    arena_fini(&a);
+    printf("%-22s steps %.1e, modes apart %.1e\n", kit_str(c, "name"), s.worst, apart / most);
+    ck_assert_msg(s.worst < 0.02, "%s: off by %g of the greatest logit", kit_str(c, "name"), s.worst);
+    ck_assert_msg(apart / most < 1e-4, "%s: modes are %g apart", kit_str(c, "name"), apart / most);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("families");
@@ -138,6 +179,7 @@ int main(void)
     tcase_set_timeout(t, 120);
     tcase_add_loop_test(t, opened, 0, n);
     tcase_add_loop_test(t, computed, 0, n);
+    tcase_add_loop_test(t, stepped, 0, n);
     suite_add_tcase(s, t);
     return kit_run(s, 0);
 }
