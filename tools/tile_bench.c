@@ -1,6 +1,6 @@
 /* tile_bench.c: tile-bench: figures as JSON lines on stdout, one a figure; with --table a table of them last.
  *
- *   tile-bench [--suite=norm,quant,latency]               on the CPU
+ *   tile-bench [--suite=norm,quant,gemm,latency]               on the CPU
  *   tile-bench --device=cuda:0 [--suite=gemm,attn,norm] [--peer=cublas,copy,torch,...] [--shape=M,N,K]...
  *   tile-bench --check --device=interp|cuda:0             every laid-out kernel of --kernels=DIR against float64
  *
@@ -16,13 +16,13 @@
 static const char usage[] =
     "usage: tile-bench [options]\n"
     "  --device=DEV        cpu (default), cuda:0; with --check interp (default) too\n"
-    "  --suite=LIST        of gemm,attn,norm (on a GPU) and norm,quant,latency (on the CPU)\n"
+    "  --suite=LIST        of gemm,attn,norm (on a GPU) and norm,quant,gemm,latency (on the CPU)\n"
     "  --shape=N,N,...     instead of the suite's own: gemm M,N,K; attn B,H,S,D (BH,S,D with --check); norm M,N. "
     "Repeats\n"
     "  --dtype=f16|bf16    kernels of that type alone\n"
     "  --kernels=DIR       the folder of the kernels\n"
     "  --only=WORD         laid-out kernels whose names contain WORD\n"
-    "  --peer=LIST         of cublas, copy, and what --peer-command offers: cudnn, torch, inductor, triton; none\n"
+    "  --peer=LIST         of openblas (on the CPU), cublas, copy, and what --peer-command offers: cudnn, torch, inductor, triton; none\n"
     "  --peer-command=CMD  a process that times other libraries (tools/bench_peer.py)\n"
     "  --json              JSON lines alone (default); --table: a table after them\n"
     "  --check             check the kernels instead of timing them\n"
@@ -125,6 +125,8 @@ static bool parse_shape(bench *b, const char *text)
 static bool parse_dtype(bench *b, const char *text)
 {
     b->dtype = strcmp(text, "f16") == 0 || strcmp(text, "float16") == 0     ? "float16"
+               : strcmp(text, "f32") == 0 || strcmp(text, "float32") == 0   ? "float32"
+               : strcmp(text, "i8") == 0 || strcmp(text, "int8") == 0       ? "int8"
                : strcmp(text, "bf16") == 0 || strcmp(text, "bfloat16") == 0 ? "bfloat16"
                                                                             : NULL;
     return b->dtype != NULL;
@@ -170,6 +172,7 @@ static const suite suites[] = {
     {.name = "latency", .cold = true, .run = bench_cpu_latency},
     {.name = "norm", .run = bench_cpu_norm},
     {.name = "quant", .run = bench_cpu_quant},
+    {.name = "gemm", .run = bench_cpu_gemm},
     {.name = "gemm", .on_gpu = true, .run = bench_gpu_gemm},
     {.name = "attn", .on_gpu = true, .run = bench_gpu_attn},
     {.name = "norm", .on_gpu = true, .run = bench_gpu_norm},
@@ -228,8 +231,8 @@ int main(int argc, char **argv)
     b.device = b.device ? b.device : b.check ? "interp" : "cpu";
     b.host = strncmp(b.device, "cuda", 4) != 0;
     b.small |= b.check && b.host;
-    b.suites = b.suites ? b.suites : b.host ? "norm,quant,latency" : "gemm,attn,norm";
-    b.peers = b.peers ? b.peers : "cublas,copy,cudnn,torch";
+    b.suites = b.suites ? b.suites : b.host ? "norm,quant,gemm,latency" : "gemm,attn,norm";
+    b.peers = b.peers ? b.peers : b.host ? "openblas" : "cublas,copy,cudnn,torch";
     b.kernels = b.kernels ? b.kernels : b.check || !b.host ? "tests/lower/nvptx/hand" : "kernels";
     int code = b.check ? bench_check(&b) : known_suites(&b) ? run_suites(&b) : 2;
     arena_fini(&b.a);

@@ -4,6 +4,7 @@
  *   tile_bench_cpu.c     suite latency on the CPU
  *   tile_bench_rows.c    suite norm on the CPU, beside a streaming copy
  *   tile_bench_quant.c   suite quant on the CPU: matrix times vector, beside one pass of reading
+ *   tile_bench_gemm.c    suite gemm on the CPU, beside OpenBLAS
  *   tile_bench_hand.c    the laid-out kernels of a folder: what each is, opening one, the arguments of a launch
  *   tile_bench_data.c    random data, buffers with poisoned margins
  *   tile_bench_check.c   every such kernel against float64
@@ -57,6 +58,9 @@ bool bench_cpu_norm(bench *b);
 
 /* tile_bench_quant.c */
 bool bench_cpu_quant(bench *b);
+
+/* tile_bench_gemm.c */
+bool bench_cpu_gemm(bench *b);
 
 /* tile_bench_cpu.c */
 bool bench_cpu_latency(bench *b);

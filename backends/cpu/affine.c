@@ -270,20 +270,29 @@ static bool written(const plan *p, ir_region r, uint32_t root)
     return false;
 }
 
+bool plan_unwritten(const plan *p, ir_op o)
+{
+    const ir_func *f = p->f;
+    const ir_type_info *t = type_of(f, ir_out(f, o, 0));
+    if (ir_op_code(f, o) != IR_OP_load || t->kind != TK_TILE || t->rank == 0 || ir_int(f, o, KEY_is_volatile, 0))
+        return false;
+    uint32_t root = root_of(p, ir_in(f, o, 0), 0);
+    for (uint32_t i = 0; i < ir_nin(f, o); i++) /* what it reads isn't data itself */
+        if (p->v[ir_in(f, o, i).id].cls == VC_DATA || p->v[ir_in(f, o, i).id].has_data)
+            return false;
+    return root && !written(p, f->body, root);
+}
+
 bool plan_rereads(const plan *p, ir_op o)
 {
     const ir_func *f = p->f;
     const ir_type_info *t = type_of(f, ir_out(f, o, 0));
     int64_t k;
-    if (ir_op_code(f, o) != IR_OP_load || t->kind != TK_TILE || t->rank == 0 || ir_int(f, o, KEY_is_volatile, 0))
+    if (ir_op_code(f, o) != IR_OP_load || t->kind != TK_TILE || t->rank == 0)
         return false;
-    uint32_t root = root_of(p, ir_in(f, o, 0), 0);
     int last = t->rank - 1;
     while (last > 0 && t->shape[last] == 1)
         last--;
-    for (uint32_t i = 0; i < ir_nin(f, o); i++) /* what it reads isn't data itself */
-        if (p->v[ir_in(f, o, i).id].cls == VC_DATA || p->v[ir_in(f, o, i).id].has_data)
-            return false;
-    return root && plan_coef(p, ir_in(f, o, 0), last, &k) && k == plan_elem_bytes(f, ir_vtype(f, ir_out(f, o, 0))) &&
-           !written(p, f->body, root);
+    return plan_coef(p, ir_in(f, o, 0), last, &k) && k == plan_elem_bytes(f, ir_vtype(f, ir_out(f, o, 0))) &&
+           plan_unwritten(p, o);
 }

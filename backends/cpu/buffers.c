@@ -107,20 +107,26 @@ static dtype dot_type(dtype result)
     return dt_is_int(result) ? (dt_bits(result) == 64 ? result : DT_I32) : result == DT_F64 ? DT_F64 : DT_F32;
 }
 
+/* packed operands live as long as the loop that fills them; the sum only where the result is of another type */
 static void dot_temps(live *l, plan_step *s)
 {
     plan *p = l->p;
     const ir_func *f = p->f;
-    dtype t = dot_type(ir_type_dt(f->m, ir_vtype(f, ir_out(f, s->op, 0))));
-    for (uint32_t i = 0; i < 3; i++) {
-        ir_val v = i < 2 ? ir_in(f, s->op, i) : ir_out(f, s->op, 0);
-        uint8_t cls = p->v[v.id].cls;
-        dtype have = ir_type_dt(f->m, ir_vtype(f, v));
-        bool same = have == t || (dt_is_int(t) && have != DT_NONE && dt_bits(have) == dt_bits(t));
-        bool direct = (cls == VC_DATA || cls == VC_CARRIED) && same;
-        int64_t bytes = ir_type_count(f->m, ir_vtype(f, v)) * dt_bytes(t);
-        vec_push(p->a, &s->temps, direct ? -1 : new_buffer(p, bytes, l->pos, l->pos));
+    ir_op dot;
+    int32_t from = l->pos, to = l->pos;
+    bool looped = l->loops.n && plan_contraction(p, p->steps.at[vec_last(&l->loops)].op, &dot) && dot.id == s->op.id;
+    if (looped) {
+        from = p->steps.at[vec_last(&l->loops)].pos;
+        to = p->steps.at[vec_last(&l->loops)].end;
     }
+    for (uint32_t i = 0; i < 2; i++)
+        vec_push(p->a, &s->temps, new_buffer(p, plan_dot_bytes(p, s->op, i, looped), from, to));
+    ir_val out = ir_out(f, s->op, 0);
+    dtype have = ir_type_dt(f->m, ir_vtype(f, out)), t = dot_type(have);
+    bool same = have == t || (dt_is_int(t) && dt_bits(have) == dt_bits(t));
+    bool direct = same && (p->v[out.id].cls == VC_DATA || p->v[out.id].cls == VC_CARRIED);
+    int64_t bytes = ir_type_count(f->m, ir_vtype(f, out)) * dt_bytes(t);
+    vec_push(p->a, &s->temps, direct ? -1 : new_buffer(p, bytes, l->pos, l->pos));
 }
 
 static void whole_temps(live *l, plan_step *s)

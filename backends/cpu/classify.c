@@ -226,6 +226,9 @@ static void classify_op(plan *p, ir_op o)
         classify_loop(p, o);
         return;
     }
+    if (code == IR_OP_dot)
+        for (uint32_t i = 0; i < 2; i++)
+            plan_operand_on_demand(p, ir_in(f, o, i));
     if (plan_is_products(f, o))
         plan_products_on_demand(p, o);
     bool data = false, tile_in = false;

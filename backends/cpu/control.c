@@ -182,12 +182,86 @@ static void close_head(cg *c, carried *x, lblock head)
     LLVMBuildBr(c->b, head);
 }
 
+/* `for k: acc = dot(.., .., acc)`: so many turns are packed, then multiplied at once. Each element of the sum still adds
+ * its products in ascending k */
+static void emit_contraction(kern *k, const plan_step *s, ir_op dot)
+{
+    const ir_func *f = k->f;
+    cg *c = k->c;
+    ir_region r = s->body[0]->r;
+    dtype d = ir_type_dt(f->m, ir_vtype(f, ir_in(f, s->op, 0)));
+    const plan_step *ds = &k->p->steps.at[val_of(k, ir_out(f, dot, 0))->step];
+    lval from = ev_scalar(k, ir_in(f, s->op, 0)), to = ev_scalar(k, ir_in(f, s->op, 1)),
+         by = ev_scalar(k, ir_in(f, s->op, 2)), zero = cg_i64(c, 0);
+    carried *x = ARENA_NEW(k->a, carried), *y = ARENA_NEW(k->a, carried);
+    carry_in(k, s->op, 3, x);
+    dot_limits want = dot_wanted(k, s->op, dot);
+    lval trips = for_trips(c, from, to, by, d), steps = cg_i64(c, dot_steps(k, dot));
+    trips = cg_cast(c, trips, dt_bits(d) == 64 ? DT_I64 : DT_U32, DT_I64, false, 1);
+    lblock before = cg_here(c), head = cg_block(c, "block"), fill = cg_block(c, "pack"), full = cg_block(c, "packed"),
+           body = cg_block(c, "block.body"), exit = cg_block(c, "block.exit");
+    LLVMBuildBr(c->b, head);
+    cg_at(c, head);
+    lval first = LLVMBuildPhi(c->b, c->i64, "");
+    LLVMAddIncoming(first, &zero, &before, 1);
+    open_head(c, x, before);
+    LLVMBuildCondBr(c->b, cg_icmp(c, LLVMIntSLT, first, trips), body, exit);
+    cg_at(c, body);
+    lval turns = cg_call2(c, CGI_smin, steps, LLVMBuildSub(c->b, trips, first, ""));
+    LLVMBuildBr(c->b, fill);
+    cg_at(c, fill);
+    *y = (carried){.init = x->phi, .n = x->n};
+    y->phi = ARENA_ARRAY(k->a, lval, x->n);
+    y->next = ARENA_ARRAY(k->a, lval, x->n);
+    lval turn = LLVMBuildPhi(c->b, c->i64, "");
+    LLVMAddIncoming(turn, &zero, &body, 1);
+    open_head(c, y, body);
+    lval i = cg_cast(c, LLVMBuildAdd(c->b, first, turn, ""), DT_I64, d, false, 1);
+    k->scalar[ir_param_of(f, r, 0).id] = LLVMBuildAdd(c->b, from, LLVMBuildMul(c->b, i, by, ""), "");
+    for (uint32_t q = 0; q < x->n; q++)
+        set_carried(k, ir_param_of(f, r, q + 1), y->phi[q]);
+    nest_leave(k->n, -1);
+    ir_op held = k->held;
+    k->held = dot;
+    steps_emit(k, s->body[0]);
+    k->held = held;
+    renew(k);
+    dot_pack(k, ds, turn, want);
+    carry_round(k, s, r, 1, y);
+    lval next = LLVMBuildAdd(c->b, turn, cg_i64(c, 1), "");
+    lblock here = cg_here(c);
+    LLVMAddIncoming(turn, &next, &here, 1);
+    for (uint32_t q = 0; q < y->n; q++)
+        if (y->phi[q])
+            LLVMAddIncoming(y->phi[q], &y->next[q], &here, 1);
+    LLVMBuildCondBr(c->b, cg_icmp(c, LLVMIntSLT, next, turns), fill, full);
+    cg_at(c, full);
+    nest_leave(k->n, -1);
+    renew(k);
+    dot_packed(k, ds, turns, want);
+    nest_enter(k->n, -1);
+    x->next = y->next;
+    next = LLVMBuildAdd(c->b, first, turns, "");
+    here = cg_here(c);
+    LLVMAddIncoming(first, &next, &here, 1);
+    close_head(c, x, head);
+    cg_at(c, exit);
+    for (uint32_t q = 0; q < x->n; q++)
+        set_carried(k, ir_out(f, s->op, q), x->phi[q]);
+    nest_leave(k->n, -1);
+}
+
 static void emit_for(kern *k, const plan_step *s)
 {
     const ir_func *f = k->f;
     cg *c = k->c;
     ir_region r = s->body[0]->r;
     dtype d = ir_type_dt(f->m, ir_vtype(f, ir_in(f, s->op, 0)));
+    ir_op dot;
+    if (plan_contraction(k->p, s->op, &dot) && dot_blocked(k, dot, ir_in(f, dot, 2))) {
+        emit_contraction(k, s, dot);
+        return;
+    }
     lval from = ev_scalar(k, ir_in(f, s->op, 0)), to = ev_scalar(k, ir_in(f, s->op, 1)),
          by = ev_scalar(k, ir_in(f, s->op, 2));
     carried *x = ARENA_NEW(k->a, carried);
@@ -336,6 +410,8 @@ void steps_emit(kern *k, const plan_region *r)
     for (uint32_t i = 0; i < r->steps.n; i++) {
         int32_t id = r->steps.at[i];
         const plan_step *s = &k->p->steps.at[id];
+        if (s->kind == STEP_WHOLE && s->op.id == k->held.id)
+            continue;
         renew(k);
         switch ((step_kind)s->kind) {
         case STEP_NEST:

@@ -104,6 +104,7 @@ struct kern {
     int nests; /* steps of the program that are nests, outside its loops */
     VEC(row_read) reads; /* by top-level nests so far: what follows them in memory is likely wanted next */
     int depth;           /* of regions */
+    ir_op held;          /* the dot of the loop at hand, done by its blocks */
 };
 
 /* eval.c */
@@ -170,6 +171,22 @@ void nest_emit(kern *k, int step);
 /* writes v, computed at each index of its shape and cast to `to`, to base at off + sum of index * stride (elements) */
 void nest_copy(kern *k, ir_val v, dtype to, lval base, const int64_t *stride, int64_t off);
 
+/* how a copy of a tile of two dimensions lies in panels: `width` lines wide, units of g elements of K side by side,
+ * a panel after the other at depth * width elements */
+typedef struct panel {
+    int kdim;    /* of the tile; the other one counts lines */
+    bool across; /* vectors go along the lines, else along K, and are transposed */
+    int unit;    /* bytes of g elements */
+    int g;
+    int64_t width, depth;
+} panel;
+/* v, cast to `to`; flip: every byte's top bit; lead: an index of the dimensions before the last two, NULL = 0; lines: how many
+ * are wanted, NULL = all */
+void nest_panels(kern *k, ir_val v, dtype to, lval base, const panel *p, bool flip, lval lead, lval lines);
+void nest_rows(kern *k, ir_val v, dtype to, lval base, int64_t pitch, bool flip, lval lead, lval lines);
+/* dot_pack.c: what the vectors of a chunk become */
+void panel_store(kern *k, const panel *p, lval base, dtype to, lval *x, int n, lval line, lval at);
+
 /* reduce.c: accumulators of simple reductions along the vector dimension */
 typedef struct accum {
     ir_op o;
@@ -187,6 +204,16 @@ void reduce_along(nest *n, ir_op o, int rank, const int64_t *shape);
 /* whole.c, whole_dot.c, whole_scan.c */
 void whole_emit(kern *k, int step);
 void whole_dot(kern *k, const plan_step *s);
+bool dot_blocked(const kern *k, ir_op dot, ir_val acc);   /* may turns of a loop be packed before they are multiplied? */
+int64_t dot_steps(const kern *k, ir_op dot);              /* how many */
+/* rows and columns of a result that are wanted, i64; NULL = all */
+typedef struct dot_limits {
+    lval rows, columns;
+} dot_limits;
+dot_limits dot_wanted(kern *k, ir_op loop, ir_op dot);
+void dot_pack(kern *k, const plan_step *s, lval turn, dot_limits want); /* one turn's operands */
+/* the product of those packed, added to the result */
+void dot_packed(kern *k, const plan_step *s, lval turns, dot_limits want);
 void whole_scan(kern *k, const plan_step *s);
 void whole_reduce(kern *k, const plan_step *s);
 lval whole_operand(kern *k, const plan_step *s,

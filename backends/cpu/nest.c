@@ -16,6 +16,7 @@
 #define MAX_UNROLL 4
 #define MAX_JAM 4
 #define MAX_BODY 2100 /* instructions, about: a longer loop doesn't fit what holds decoded ones */
+#define MAX_LINES 16 /* transposed at a time */
 
 typedef struct body {
     nest n;
@@ -32,13 +33,16 @@ typedef struct body {
     lval base;
     const int64_t *stride;
     int64_t off;
+    const panel *panel;
+    bool flip;
+    lval lead, lines;
     /* code */
     int nouter;
     lblock head[IR_MAX_RANK];
     lval i[IR_MAX_RANK];
     int dim[IR_MAX_RANK];
-    int jam, row;          /* rows side by side, and the one at hand */
-    uint32_t own[MAX_JAM]; /* their indices */
+    int jam, row;            /* rows side by side, and the one at hand */
+    uint32_t own[MAX_LINES]; /* their indices */
 } body;
 
 typedef struct vloop {
@@ -156,9 +160,26 @@ static int size_of(const kern *k, const body *b)
     return size;
 }
 
+static void choose_panel(kern *k, body *b)
+{
+    nest *n = &b->n;
+    const panel *p = b->panel;
+    int line = 2 * b->rank - 3 - p->kdim, units = k->c->vector_bytes / p->unit;
+    b->vdim = p->across ? line : p->kdim;
+    b->dim[b->nouter++] = p->across ? p->kdim : line;
+    n->extent = b->shape[b->vdim];
+    n->lanes = p->across ? units : units * p->g;
+    b->jam = p->across ? p->g : units;
+    b->unroll = p->across && p->g == 1 && n->extent >= p->width ? (int)p->width / units : 1;
+}
+
 static void choose(kern *k, body *b, int step)
 {
     nest *n = &b->n;
+    if (b->panel) {
+        choose_panel(k, b);
+        return;
+    }
     b->vdim = -1;
     for (int d = 0; d < b->rank; d++)
         if (b->shape[d] > 1)
@@ -166,9 +187,9 @@ static void choose(kern *k, body *b, int step)
     if (b->vdim < 0)
         b->vdim = b->rank - 1;
     n->extent = b->shape[b->vdim];
-    bool flat = may_flatten(k, b, step);
+    bool flat = !b->lead && may_flatten(k, b, step);
     for (int d = 0; d < b->vdim; d++) {
-        if (b->shape[d] == 1)
+        if (b->shape[d] == 1 || (b->lead && d < b->rank - 2))
             continue;
         if (flat)
             n->extent *= b->shape[d];
@@ -200,7 +221,7 @@ static void open_loops(kern *k, body *b, int step)
     n->inner = b->nouter;
     coords own = {.rank = b->rank};
     for (int d = 0; d < b->rank; d++)
-        own.at[d] = lv_const(n, 0);
+        own.at[d] = b->lead && d < b->rank - 2 ? lv_uni(b->lead, -1) : lv_const(n, 0);
     for (int l = 0; l < b->nouter; l++) {
         b->head[l] = cg_block(c, "row");
         cg_at(c, b->head[l]);
@@ -214,7 +235,11 @@ static void open_loops(kern *k, body *b, int step)
         int l = b->nouter - 1;
         coords row = own;
         nest_enter(n, l);
-        row.at[b->dim[l]] = lv_uni(LLVMBuildAdd(c->b, b->i[l], cg_i64(c, u), ""), l);
+        lval at = LLVMBuildAdd(c->b, b->i[l], cg_i64(c, u), "");
+        int64_t last = b->shape[b->dim[l]] - 1;
+        if ((last + 1) % b->jam) /* lines beyond the last are the last again */
+            at = cg_call2(c, CGI_smin, at, cg_i64(c, last));
+        row.at[b->dim[l]] = lv_uni(at, l);
         nest_leave(n, l);
         b->own[u] = coords_id(n, &row);
     }
@@ -269,20 +294,49 @@ static void reduce_item(kern *k, body *b, ir_op o, int slot)
     nest_leave(n, n->inner);
 }
 
-static void copy_chunk(kern *k, body *b)
+static lval copied(kern *k, body *b, uint32_t at)
 {
     nest *n = &b->n;
     cg *c = k->c;
     dtype from = ir_type_dt(k->f->m, ir_vtype(k->f, b->v));
-    lval x = lv_vec(n, ev(n, b->v, 0));
+    lval x = lv_vec(n, ev(n, b->v, at));
     nest_enter(n, n->inner);
     if (from != DT_NONE)
         x = cg_cast(c, x, from, b->to, false, n->lanes);
     x = to_memory(c, x, b->to);
+    if (b->flip)
+        x = LLVMBuildXor(c->b, x, cg_int(LLVMTypeOf(x), -128), "");
     nest_leave(n, n->inner);
+    return x;
+}
+
+static void panel_chunk(kern *k, body *b)
+{
+    nest *n = &b->n;
+    lval x[MAX_LINES];
+    for (int u = 0; u < b->jam; u++) {
+        n->own = b->own[u];
+        x[u] = copied(k, b, n->own);
+    }
+    n->own = 0;
+    nest_enter(n, n->inner);
+    lval line = b->i[0], at = n->j;
+    if (b->panel->across) {
+        line = n->j;
+        at = b->i[0];
+    }
+    panel_store(k, b->panel, b->base, b->to, x, b->jam, line, at);
+    nest_leave(n, n->inner);
+}
+
+static void copy_chunk(kern *k, body *b)
+{
+    nest *n = &b->n;
+    cg *c = k->c;
+    lval x = copied(k, b, 0);
     lv lin = lv_const(n, b->off);
     for (int d = 0; d < b->rank; d++)
-        if (b->shape[d] > 1)
+        if (b->shape[d] > 1 && b->stride[d])
             lin = lv_add(n, lin, lv_scale(n, n->sets.at[0].at[d], b->stride[d]));
     nest_enter(n, n->inner);
     buffer_write(n, b->base, cg_mem(c, b->to), lin, x);
@@ -333,6 +387,10 @@ static void chunk(kern *k, body *b, int slot)
     nest *n = &b->n;
     map_clear(&n->inner_memo);
     map_clear(&n->wide);
+    if (b->panel) {
+        panel_chunk(k, b);
+        return;
+    }
     if (!b->s) {
         copy_chunk(k, b);
         return;
@@ -601,7 +659,8 @@ static void close_loops(kern *k, body *b)
         lblock here = cg_here(c), exit = cg_block(c, "rows.done");
         int64_t step = l == b->nouter - 1 ? b->jam : 1;
         lval next = LLVMBuildAdd(c->b, b->i[l], cg_i64(c, step), ""), zero = cg_i64(c, 0);
-        LLVMBuildCondBr(c->b, cg_icmp(c, LLVMIntSLT, next, cg_i64(c, b->shape[b->dim[l]])), b->head[l], exit);
+        lval end = b->lines && l == b->nouter - 1 ? b->lines : cg_i64(c, b->shape[b->dim[l]]);
+        LLVMBuildCondBr(c->b, cg_icmp(c, LLVMIntSLT, next, end), b->head[l], exit);
         lblock before = n->block[l];
         cg_at(c, before);
         LLVMBuildBr(c->b, b->head[l]);
@@ -650,7 +709,7 @@ void nest_emit(kern *k, int step)
     run(k, b, step);
 }
 
-void nest_copy(kern *k, ir_val v, dtype to, lval base, const int64_t *stride, int64_t off)
+static body *copy_of(kern *k, ir_val v, dtype to, lval base)
 {
     const ir_type_info *t = ir_type_of(k->f->m, ir_vtype(k->f, v));
     body *b = ARENA_NEW(k->a, body);
@@ -659,8 +718,39 @@ void nest_copy(kern *k, ir_val v, dtype to, lval base, const int64_t *stride, in
     b->v = v;
     b->to = to;
     b->base = base;
+    return b;
+}
+
+void nest_copy(kern *k, ir_val v, dtype to, lval base, const int64_t *stride, int64_t off)
+{
+    body *b = copy_of(k, v, to, base);
     b->stride = stride;
     b->off = off;
+    nest_enter(k->n, -1);
+    run(k, b, -1);
+}
+
+void nest_panels(kern *k, ir_val v, dtype to, lval base, const panel *p, bool flip, lval lead, lval lines)
+{
+    body *b = copy_of(k, v, to, base);
+    b->panel = p;
+    b->flip = flip;
+    b->lead = lead;
+    b->lines = p->across ? NULL : lines;
+    nest_enter(k->n, -1);
+    run(k, b, -1);
+}
+
+void nest_rows(kern *k, ir_val v, dtype to, lval base, int64_t pitch, bool flip, lval lead, lval lines)
+{
+    int64_t stride[IR_MAX_RANK] = {0};
+    body *b = copy_of(k, v, to, base);
+    stride[b->rank - 1] = 1;
+    stride[b->rank - 2] = pitch;
+    b->stride = stride;
+    b->flip = flip;
+    b->lead = lead ? lead : cg_i64(k->c, 0);
+    b->lines = b->shape[b->rank - 1] > 1 ? lines : NULL;
     nest_enter(k->n, -1);
     run(k, b, -1);
 }

@@ -105,6 +105,7 @@ bool plan_by_program(const plan *p, ir_val v);                /* does it lead to
 uint32_t plan_root(const plan *p, ir_val pointer);            /* the argument it leads to, 0 = not told */
 bool plan_may_alias(uint32_t a, uint32_t b);
 bool plan_rereads(const plan *p, ir_op o); /* a load that may be done again wherever its value is wanted */
+bool plan_unwritten(const plan *p, ir_op o); /* a load through an argument that nothing writes */
 
 /* bytes.c: sums of products of bytes */
 bool plan_is_products(const ir_func *f, ir_op o);
@@ -123,6 +124,19 @@ typedef struct plan_visit {
 void plan_visit_init(plan_visit *w, const plan *p, void (*fn)(plan_visit *, ir_val, bool), void *ctx);
 void plan_visit_value(plan_visit *w, ir_val v, bool ident);
 void plan_visit_op(plan_visit *w, ir_op o); /* all that executing o as a step's op reads */
+
+/* dot_plan.c: dots over packed operands */
+#define DOT_BLOCK_BYTES 1024 /* of a row of an operand, packed at a time */
+#define DOT_WIDTH 64         /* columns of a panel at most, and what all widths divide */
+
+bool plan_contraction(const plan *p, ir_op loop, ir_op *dot); /* `for k: acc = dot(.., .., acc)` and nothing else */
+void plan_operand_on_demand(plan *p, ir_val v);
+int64_t plan_dot_steps(const plan *p, ir_op dot, int bytes); /* turns of the loop packed at a time */
+int64_t plan_dot_depth(const plan *p, ir_op dot, int bytes, int unit, bool looped); /* elements of a line */
+int64_t plan_dot_bytes(const plan *p, ir_op dot, uint32_t operand, bool looped);
+/* comparisons `index < bound` one of which holds wherever an element of v, a loop's result, is stored; 0: not told */
+uint32_t plan_dot_limits(const plan *p, ir_op loop, ir_val v, int dim, ir_op *found, uint32_t max);
+int plan_along(const plan *p, ir_val v); /* the dimension along which v's elements touch in memory */
 
 /* place.c */
 void plan_place(plan *p, plan_region *r);

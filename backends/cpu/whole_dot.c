@@ -1,167 +1,210 @@
-/* whole_dot.c: dot over complete operands, by a register block.
+/* whole_dot.c: a dot: which register block, how its operands are packed, and where it adds up.
  *
- *   C[M,N] += A[M,K] B[K,N]     for every block of R rows and V vectors of W columns:
- *     accumulators C[R][V]; for k: V vectors of B[k,..], R broadcasts of A[r,k], R * V fma
+ * A is packed by rows, K contiguous; B in panels of so many columns (dot_pack.c); both in the types that the block
+ * multiplies, cast on the way, elements beyond a tensor zero. A dot in a contraction loop packs several turns of the
+ * loop, one behind the other, before it multiplies (control.c); any other packs and multiplies at once.
  *
- * Operands are row-major in the type of the sum (f32, f64, i32): those that aren't are copied so first. Each element of
- * C starts from the accumulator and adds its products in ascending k, by fma where float, so that its bits depend on K
- * and the dtypes alone. Columns beyond the last full vector are computed and not stored.
+ * Numerics. Every element starts from the accumulator and adds its products in ascending k: f32 and f64 by fma; i32
+ * exact; bf16 with AVX512-BF16 by vdpbf16ps, which adds the products of k and k + 1 in one instruction and takes
+ * denormals for zero, else widened to f32. Blocks that multiply several elements at once want K of the tile to be a
+ * multiple of so many, and are passed over otherwise. None of that depends on M, N, the grid or the threads.
  */
-#include "backends/cpu/cpu.h"
+#include "backends/cpu/dot.h"
 
-typedef struct dot {
-    kern *k;
-    const plan_step *s;
-    dtype t;
-    lty elem;
-    unsigned size;
-    int64_t batch, m, n, kk;
-    lval a, b, c; /* bases of this batch */
-    int lanes, rows, vecs;
-    lval mask; /* of a partial vector, NULL = full */
-} dot;
+#include <string.h>
 
-static lval mul_add(dot *d, lval x, lval y, lval z)
+static const dot_block blocks[] = {
+#define MICRO(id, feat, ta, tb, tsum, per, r, v, width)                                                                \
+    {.name = #id,                                                                                                      \
+     .features = feat,                                                                                                 \
+     .a = DT_##ta,                                                                                                     \
+     .b = DT_##tb,                                                                                                     \
+     .sum = DT_##tsum,                                                                                                 \
+     .g = per,                                                                                                         \
+     .rows = r,                                                                                                        \
+     .vecs = v,                                                                                                        \
+     .bytes = width},
+#include "backends/cpu/kernels.def"
+#undef MICRO
+};
+
+static dtype sum_type(dtype result)
 {
-    cg *c = d->k->c;
-    if (dt_is_float(d->t))
-        return cg_fma(c, x, y, z);
-    return LLVMBuildAdd(c->b, LLVMBuildMul(c->b, x, y, ""), z, "");
+    if (dt_is_int(result))
+        return dt_bits(result) == 64 ? DT_I64 : DT_I32;
+    return result == DT_F64 ? DT_F64 : DT_F32;
 }
 
-static lval index2(cg *c, lval row, int64_t dr, int64_t pitch, lval col, int64_t dc)
+static bool has_all(const cg *c, const char *features)
 {
-    lval r = LLVMBuildMul(c->b, LLVMBuildAdd(c->b, row, cg_i64(c, dr), ""), cg_i64(c, pitch), "");
-    return LLVMBuildAdd(c->b, r, LLVMBuildAdd(c->b, col, cg_i64(c, dc), ""), "");
-}
-
-static lval load_c(dot *d, lval p)
-{
-    cg *c = d->k->c;
-    lty t = cg_vec(d->elem, d->lanes);
-    return cg_load(c, t, p, d->size); /* may run over a row: those lanes aren't stored */
-}
-
-static void store_c(dot *d, lval x, lval p)
-{
-    cg *c = d->k->c;
-    if (!d->mask) {
-        cg_store(c, x, p, d->size);
-        return;
+    char word[32];
+    while (*features) {
+        size_t n = strcspn(features, ",");
+        memcpy(word, features, n);
+        word[n] = 0;
+        if (!cg_has(c, word))
+            return false;
+        features += n + (features[n] == ',');
     }
-    lty t[] = {LLVMTypeOf(x), c->ptr};
-    lval s = cg_call(c, CGI_masked_store, t, 2, (lval[]){x, p, d->mask}, 3);
-    LLVMAddCallSiteAttribute(s, 2,
-                             LLVMCreateEnumAttribute(c->cx, LLVMGetEnumAttributeKindForName("align", 5), d->size));
+    return true;
 }
 
-/* rows i .. i + rows, columns j .. j + vecs * lanes */
-static void block(dot *d, lval i, int rows, lval j, int vecs)
+static const dot_block *block_for(const cg *c, dtype a, dtype b, dtype sum, int64_t kk)
 {
-    cg *c = d->k->c;
-    lval p[8][4], start[8][4], phi[8][4];
-    for (int r = 0; r < rows; r++)
-        for (int v = 0; v < vecs; v++) {
-            p[r][v] = cg_gep(c, d->elem, d->c, index2(c, i, r, d->n, j, v * d->lanes));
-            start[r][v] = load_c(d, p[r][v]);
-        }
-    lval arow[8];
-    for (int r = 0; r < rows; r++)
-        arow[r] = cg_gep(c, d->elem, d->a, index2(c, i, r, d->kk, cg_i64(c, 0), 0));
-    lval bcol = cg_gep(c, d->elem, d->b, j);
-    lblock from = cg_here(c), head = cg_block(c, "dot"), exit = cg_block(c, "dot.exit");
-    LLVMBuildBr(c->b, head);
-    cg_at(c, head);
-    lval k = LLVMBuildPhi(c->b, c->i64, ""), zero = cg_i64(c, 0);
-    LLVMAddIncoming(k, &zero, &from, 1);
-    for (int r = 0; r < rows; r++)
-        for (int v = 0; v < vecs; v++) {
-            phi[r][v] = LLVMBuildPhi(c->b, LLVMTypeOf(start[r][v]), "");
-            LLVMAddIncoming(phi[r][v], &start[r][v], &from, 1);
-        }
-    lval b[4], next[8][4];
-    lval brow = cg_gep(c, d->elem, bcol, LLVMBuildMul(c->b, k, cg_i64(c, d->n), ""));
-    for (int v = 0; v < vecs; v++)
-        b[v] = cg_load(c, cg_vec(d->elem, d->lanes), cg_gep(c, d->elem, brow, cg_i64(c, v * d->lanes)), d->size);
-    for (int r = 0; r < rows; r++) {
-        lval a = cg_splat(c, cg_load(c, d->elem, cg_gep(c, d->elem, arow[r], k), d->size), d->lanes);
-        for (int v = 0; v < vecs; v++)
-            next[r][v] = mul_add(d, a, b[v], phi[r][v]);
+    for (size_t i = 0; i < COUNTOF(blocks); i++) {
+        const dot_block *x = &blocks[i];
+        if (x->sum == sum && (x->a == DT_NONE || (x->a == a && x->b == b)) && kk % x->g == 0 &&
+            x->bytes <= (c->vector_bytes < 16 ? 16 : c->vector_bytes) && has_all(c, x->features))
+            return x;
     }
-    lval up = LLVMBuildAdd(c->b, k, cg_i64(c, 1), "");
-    LLVMBuildCondBr(c->b, cg_icmp(c, LLVMIntSLT, up, cg_i64(c, d->kk)), head, exit);
-    LLVMAddIncoming(k, &up, &head, 1);
-    for (int r = 0; r < rows; r++)
-        for (int v = 0; v < vecs; v++)
-            LLVMAddIncoming(phi[r][v], &next[r][v], &head, 1);
-    cg_at(c, exit);
-    for (int r = 0; r < rows; r++)
-        for (int v = 0; v < vecs; v++)
-            store_c(d, next[r][v], p[r][v]);
+    bug("no register block for a dot");
 }
 
-static void columns(dot *d, lval i, int rows)
+static dot dot_of(kern *k, ir_op o, const plan_step *s, bool looped)
 {
-    cg *c = d->k->c;
-    int64_t wide = (int64_t)d->vecs * d->lanes, whole = d->n / wide * wide;
-    if (whole) {
-        loop l = loop_begin(c, cg_i64(c, 0), cg_i64(c, whole), wide);
-        block(d, i, rows, l.i, d->vecs);
-        loop_end(c, &l);
-    }
-    int64_t rest = (d->n - whole) / d->lanes * d->lanes;
-    if (rest) {
-        loop l = loop_begin(c, cg_i64(c, whole), cg_i64(c, whole + rest), d->lanes);
-        block(d, i, rows, l.i, 1);
-        loop_end(c, &l);
-    }
-    int64_t left = d->n - whole - rest;
-    if (left) {
-        lval on[64];
-        for (int q = 0; q < d->lanes; q++)
-            on[q] = cg_int(c->i1, q < left);
-        d->mask = d->lanes > 1 ? LLVMConstVector(on, (unsigned)d->lanes) : NULL;
-        block(d, i, rows, cg_i64(c, whole + rest), 1);
-        d->mask = NULL;
-    }
+    const ir_func *f = k->f;
+    cg *c = k->c;
+    const ir_type_info *ta = ir_type_of(f->m, ir_vtype(f, ir_in(f, o, 0)));
+    const ir_type_info *tb = ir_type_of(f->m, ir_vtype(f, ir_in(f, o, 1)));
+    const ir_type_info *tc = ir_type_of(f->m, ir_vtype(f, ir_out(f, o, 0)));
+    dot d = {.k = k, .s = s, .t = sum_type(tc->dt)};
+    d.m = tc->shape[tc->rank - 2];
+    d.n = tc->shape[tc->rank - 1];
+    d.kk = ta->shape[ta->rank - 1];
+    d.block = block_for(c, ta->dt, tb->dt, d.t, d.kk);
+    d.ta = d.block->a == DT_NONE ? d.t : ta->dt;
+    d.tb = d.block->a == DT_NONE ? d.t : tb->dt;
+    d.unit = dt_bytes(d.ta) * d.block->g;
+    d.lanes = d.block->bytes / d.unit;
+    d.width = (int64_t)d.lanes * d.block->vecs;
+    d.depth = plan_dot_depth(k->p, o, dt_bytes(d.ta), d.unit, looped);
+    d.signs = d.block->g == 4 && d.ta == DT_I8;
+    return d;
 }
 
-static void matrices(dot *d)
+static void bases(dot *d)
 {
-    cg *c = d->k->c;
-    int64_t whole = d->m / d->rows * d->rows;
-    if (whole) {
-        loop l = loop_begin(c, cg_i64(c, 0), cg_i64(c, whole), d->rows);
-        columns(d, l.i, d->rows);
-        loop_end(c, &l);
-    }
-    if (d->m > whole)
-        columns(d, cg_i64(c, whole), (int)(d->m - whole));
-}
-
-/* operand i in the type of the sum, row-major */
-static lval operand(kern *k, const plan_step *s, uint32_t i, dtype t, int32_t temp)
-{
-    ir_val v = ir_in(k->f, s->op, i);
-    const ir_type_info *info = ir_type_of(k->f->m, ir_vtype(k->f, v));
+    kern *k = d->k;
+    int64_t wide = (d->n + DOT_WIDTH - 1) / DOT_WIDTH * DOT_WIDTH;
     nest_enter(k->n, -1);
-    if (temp < 0)
-        return buffer_address(k, k->p->v[v.id].buffer);
+    d->a = buffer_address(k, d->s->temps.at[0]);
+    d->b = buffer_address(k, d->s->temps.at[1]);
+    d->comp = cg_gep(k->c, k->c->i8, d->b, cg_i64(k->c, wide * d->depth * dt_bytes(d->tb)));
+}
+
+/* the operands at element k0 along K */
+static void pack(dot *d, lval k0, lval lead)
+{
+    kern *k = d->k;
+    cg *c = k->c;
+    ir_val va = ir_in(k->f, d->s->op, 0), vb = ir_in(k->f, d->s->op, 1);
+    int rank = ir_type_rank(k->f->m, ir_vtype(k->f, vb));
+    nest_enter(k->n, -1);
+    lval a = cg_gep(c, cg_mem(c, d->ta), d->a, k0);
+    lval b = cg_gep(c, cg_mem(c, d->tb), d->b, LLVMBuildMul(c->b, k0, cg_i64(c, d->width), ""));
+    nest_leave(k->n, -1);
+    nest_rows(k, va, d->ta, a, d->depth, d->signs, lead, d->want.rows);
+    panel *p = ARENA_NEW(k->a, panel);
+    *p = (panel){.kdim = rank - 2, .unit = d->unit, .g = d->block->g, .width = d->width, .depth = d->depth};
+    p->across = plan_along(k->p, vb) == rank - 1;
+    nest_panels(k, vb, d->tb, b, p, false, lead, d->want.columns);
+    nest_enter(k->n, -1);
+}
+
+int64_t dot_steps(const kern *k, ir_op o)
+{
+    dot d = dot_of((kern *)k, o, NULL, true);
+    return plan_dot_steps(k->p, o, dt_bytes(d.ta));
+}
+
+bool dot_blocked(const kern *k, ir_op o, ir_val acc)
+{
+    const plan_val *x = &k->p->v[acc.id], *y = &k->p->v[ir_out(k->f, o, 0).id];
+    const plan_step *s = &k->p->steps.at[y->step];
+    return x->buffer >= 0 && x->buffer == y->buffer && s->temps.at[2] < 0;
+}
+
+static lval limit_along(kern *k, ir_op around, ir_val v, int dim)
+{
+    enum { STORES = 4 };
+    const ir_func *f = k->f;
+    cg *c = k->c;
+    ir_op found[STORES];
+    uint32_t n = plan_dot_limits(k->p, around, v, dim, found, STORES);
+    lval most = NULL;
+    for (uint32_t i = 0; i < n; i++) {
+        lval side[2];
+        for (uint32_t q = 0; q < 2; q++) {
+            ir_val x = ir_in(f, found[i], q);
+            coords zero = {.rank = ir_type_rank(f->m, ir_vtype(f, x))};
+            for (int e = 0; e < zero.rank; e++)
+                zero.at[e] = lv_const(k->n, 0);
+            side[q] = zero.rank ? ev_point(k, x, &zero).v : ev_scalar(k, x);
+            nest_enter(k->n, -1);
+            side[q] = cg_cast(c, side[q], ir_type_dt(f->m, ir_vtype(f, x)), DT_I64, false, 1);
+            nest_leave(k->n, -1);
+        }
+        nest_enter(k->n, -1);
+        lval left = LLVMBuildSub(c->b, side[1], side[0], "");
+        most = most ? cg_call2(c, CGI_smax, most, left) : left;
+        nest_leave(k->n, -1);
+    }
+    if (!most)
+        return NULL;
+    nest_enter(k->n, -1);
+    most = cg_call2(c, CGI_smin, most, cg_i64(c, ir_type_of(f->m, ir_vtype(f, v))->shape[dim]));
+    most = cg_call2(c, CGI_smax, most, cg_i64(c, 0));
+    nest_leave(k->n, -1);
+    return most;
+}
+
+dot_limits dot_wanted(kern *k, ir_op around, ir_op o)
+{
+    const ir_func *f = k->f;
+    dot_limits w = {0};
+    for (uint32_t i = 0; i < ir_nout(f, around); i++)
+        if (ir_in(f, ir_last(f, ir_op_region(f, around, 0)), i).id == ir_out(f, o, 0).id) {
+            w.rows = limit_along(k, around, ir_out(f, around, i), 0);
+            w.columns = limit_along(k, around, ir_out(f, around, i), 1);
+        }
+    nest_enter(k->n, -1);
+    return w;
+}
+
+void dot_pack(kern *k, const plan_step *s, lval turn, dot_limits want)
+{
+    dot d = dot_of(k, s->op, s, true);
+    d.want = want;
+    bases(&d);
+    pack(&d, LLVMBuildMul(k->c->b, turn, cg_i64(k->c, d.kk), ""), NULL);
+    nest_leave(k->n, -1);
+}
+
+void dot_packed(kern *k, const plan_step *s, lval turns, dot_limits want)
+{
+    cg *c = k->c;
+    dot d = dot_of(k, s->op, s, true);
+    d.want = want;
+    bases(&d);
+    d.c = buffer_address(k, k->p->v[ir_out(k->f, s->op, 0).id].buffer);
+    dot_multiply(&d, LLVMBuildMul(c->b, turns, cg_i64(c, d.kk / d.block->g), ""));
+    nest_leave(k->n, -1);
+}
+
+/* ---- a dot by itself ---- */
+/* v in the sum's type, row-major, to a buffer */
+static lval put(kern *k, ir_val v, dtype t, int32_t buffer)
+{
+    const ir_type_info *info = ir_type_of(k->f->m, ir_vtype(k->f, v));
     int64_t stride[IR_MAX_RANK], n = 1;
     for (int d = info->rank - 1; d >= 0; d--) {
         stride[d] = n;
         n *= info->shape[d];
     }
-    nest_copy(k, v, t, buffer_address(k, temp), stride, 0);
     nest_enter(k->n, -1);
-    return buffer_address(k, temp);
-}
-
-static dtype sum_type(dtype result)
-{
-    if (dt_is_int(result))
-        return dt_bits(result) == 64 ? result : DT_I32;
-    return result == DT_F64 ? DT_F64 : DT_F32;
+    nest_copy(k, v, t, buffer_address(k, buffer), stride, 0);
+    nest_enter(k->n, -1);
+    return buffer_address(k, buffer);
 }
 
 /* where the sum is made: the result's buffer, unless that is of another type; it starts as the accumulator */
@@ -172,23 +215,26 @@ static lval accumulator(kern *k, const plan_step *s, dtype t)
     int32_t to = k->p->v[out.id].buffer;
     const plan_val *x = &k->p->v[acc.id];
     if (s->temps.at[2] >= 0)
-        return operand(k, s, 2, t, s->temps.at[2]);
+        return put(k, acc, t, s->temps.at[2]);
     bool there = (x->cls == VC_DATA || x->cls == VC_CARRIED) && x->buffer == to;
     nest_enter(k->n, -1);
-    return there ? buffer_address(k, to) : operand(k, s, 2, t, to);
+    return there ? buffer_address(k, to) : put(k, acc, t, to);
 }
 
-static void store_result(kern *k, const plan_step *s, const dot *d, lval sum)
+static void store_result(kern *k, const plan_step *s, const dot *d, int64_t batch, lval sum)
 {
     const ir_func *f = k->f;
     cg *c = k->c;
     ir_val out = ir_out(f, s->op, 0);
     dtype to = ir_type_dt(f->m, ir_vtype(f, out));
     lval dst = buffer_address(k, k->p->v[out.id].buffer);
-    int64_t total = d->batch * d->m * d->n;
-    int lanes = total >= d->lanes ? d->lanes : 1;
+    lty elem = cg_num(c, d->t);
+    unsigned size = (unsigned)dt_bytes(d->t);
+    int64_t total = batch * d->m * d->n;
+    int lanes = c->vector_bytes / (int)size;
+    lanes = total >= lanes ? lanes : 1;
     loop l = loop_begin(c, cg_i64(c, 0), cg_i64(c, total), lanes); /* buffers have room past their end */
-    lval x = cg_load(c, cg_vec(d->elem, lanes), cg_gep(c, d->elem, sum, l.i), d->size);
+    lval x = cg_load(c, cg_vec(elem, lanes), cg_gep(c, elem, sum, l.i), size);
     x = to_memory(c, cg_cast(c, x, d->t, to, false, lanes), to);
     cg_store(c, x, cg_gep(c, cg_mem(c, to), dst, l.i), (unsigned)dt_bytes(to));
     loop_end(c, &l);
@@ -198,29 +244,26 @@ void whole_dot(kern *k, const plan_step *s)
 {
     const ir_func *f = k->f;
     cg *c = k->c;
-    const ir_type_info *ta = ir_type_of(f->m, ir_vtype(f, ir_in(f, s->op, 0)));
     const ir_type_info *tc = ir_type_of(f->m, ir_vtype(f, ir_out(f, s->op, 0)));
-    dot d = {.k = k, .s = s, .t = sum_type(tc->dt), .batch = tc->rank == 3 ? tc->shape[0] : 1};
-    d.m = tc->shape[tc->rank - 2];
-    d.n = tc->shape[tc->rank - 1];
-    d.kk = ta->shape[ta->rank - 1];
-    d.elem = cg_num(c, d.t);
-    d.size = (unsigned)dt_bytes(d.t);
-    d.lanes = c->vector_bytes / (int)d.size;
-    while (d.lanes > 1 && d.lanes / 2 >= d.n)
-        d.lanes /= 2;
-    d.vecs = c->vector_bytes == 64 ? 4 : 2;
-    d.rows = c->vector_bytes == 64 ? 6 : 4;
-    lval a = operand(k, s, 0, d.t, s->temps.at[0]);
-    lval b = operand(k, s, 1, d.t, s->temps.at[1]);
+    int64_t batch = tc->rank == 3 ? tc->shape[0] : 1;
+    dot d = dot_of(k, s->op, s, false);
     lval sum = accumulator(k, s, d.t);
+    nest_leave(k->n, -1);
     nest_enter(k->n, -1);
-    loop l = loop_begin(c, cg_i64(c, 0), cg_i64(c, d.batch), 1);
-    d.a = cg_gep(c, d.elem, a, LLVMBuildMul(c->b, l.i, cg_i64(c, d.m * d.kk), ""));
-    d.b = cg_gep(c, d.elem, b, LLVMBuildMul(c->b, l.i, cg_i64(c, d.kk * d.n), ""));
-    d.c = cg_gep(c, d.elem, sum, LLVMBuildMul(c->b, l.i, cg_i64(c, d.m * d.n), ""));
-    matrices(&d);
-    loop_end(c, &l);
+    loop l = {0};
+    if (tc->rank == 3) {
+        l = loop_begin(c, cg_i64(c, 0), cg_i64(c, batch), 1);
+        nest_straight(k->n, k);
+    }
+    bases(&d);
+    d.c = sum;
+    if (tc->rank == 3)
+        d.c = cg_gep(c, cg_num(c, d.t), sum, LLVMBuildMul(c->b, l.i, cg_i64(c, d.m * d.n), ""));
+    nest_leave(k->n, -1);
+    pack(&d, cg_i64(c, 0), tc->rank == 3 ? l.i : NULL);
+    dot_multiply(&d, cg_i64(c, d.kk / d.block->g));
+    if (tc->rank == 3)
+        loop_end(c, &l);
     if (s->temps.at[2] >= 0)
-        store_result(k, s, &d, sum);
+        store_result(k, s, &d, batch, sum);
 }
