@@ -191,9 +191,8 @@ static bool relocate_one(loader *l, uint32_t section, const Elf64_Rela *r)
         return false;
     char *at = l->base + l->at[section] + r->r_offset;
     bool outside = l->sym[n].st_shndx == SHN_UNDEF;
-    int64_t there = (int64_t)(uintptr_t)value, here = (int64_t)(uintptr_t)at, add = r->r_addend;
-    int64_t stub = (int64_t)(uintptr_t)(l->base + l->stubs + n * 8);
-    int64_t slot = (int64_t)(uintptr_t)(l->base + l->slots + n * 8);
+    uint64_t there = (uintptr_t)value, here = (uintptr_t)at, add = (uint64_t)r->r_addend; /* wraps */
+    uint64_t stub = (uintptr_t)(l->base + l->stubs + n * 8), slot = (uintptr_t)(l->base + l->slots + n * 8);
     switch (type) {
     case R_X86_64_NONE:
         return true;
@@ -207,14 +206,14 @@ static bool relocate_one(loader *l, uint32_t section, const Elf64_Rela *r)
         return true;
     case R_X86_64_PC32:
     case R_X86_64_PLT32:
-        return put32(l, at, (outside ? stub : there) + add - here, true);
+        return put32(l, at, (int64_t)((outside ? stub : there) + add - here), true);
     case R_X86_64_GOTPCREL:
     case R_X86_64_GOTPCRELX:
     case R_X86_64_REX_GOTPCRELX:
-        return put32(l, at, slot + add - here, true);
+        return put32(l, at, (int64_t)(slot + add - here), true);
     case R_X86_64_32:
     case R_X86_64_32S:
-        return put32(l, at, there + add, type == R_X86_64_32S);
+        return put32(l, at, (int64_t)(there + add), type == R_X86_64_32S);
     default:
         return fail(l, "its relocation %u is not known", (unsigned)type);
     }

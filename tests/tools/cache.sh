@@ -126,12 +126,12 @@ fi
 # another user's file is not run; neither is one that anyone may write
 cp good "$entry"
 chmod 666 "$entry"
-says "writable by all" "the code generator can't be opened" add TILE_CACHE_DIR=c/d TILE_LLVM=$none
+[ -e "${tilec%/*}/libtile_llvm.so" ] && says "writable by all" "the code generator can't be opened" add TILE_CACHE_DIR=c/d TILE_LLVM=$none
 cp good "$entry" && chmod 644 "$entry"
 if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
     is "root's file" add TILE_CACHE_DIR=c/d TILE_LLVM=$none
     chown 12345 "$entry"
-    says "a stranger's file" "the code generator can't be opened" add TILE_CACHE_DIR=c/d TILE_LLVM=$none
+    [ -e "${tilec%/*}/libtile_llvm.so" ] && says "a stranger's file" "the code generator can't be opened" add TILE_CACHE_DIR=c/d TILE_LLVM=$none
 fi
 
 # every stage of what is compiled, though it is on disk

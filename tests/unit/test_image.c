@@ -124,7 +124,9 @@ static void alter(char *p, size_t n)
     default:
         break;
     }
-    p[at] = below(2) ? (char)below(256) : (char)(p[at] ^ (1 << below(8)));
+    unsigned char byte = (unsigned char)p[at];
+    byte = (unsigned char)(below(2) ? below(256) : byte ^ ((size_t)1 << below(8)));
+    memcpy(p + at, &byte, 1);
 }
 
 START_TEST(altered)
