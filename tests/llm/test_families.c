@@ -89,7 +89,8 @@ static bool look(void *ctx, int64_t first, int64_t n, const float *l)
     const json_t *rows = json_object_get(s->c, "rows");
     for (int64_t i = 0; i < n; i++, s->rows++) {
         char key[24];
-        (void)snprintf(key, sizeof key, "%lld", (long long)(first + i));
+        long long row = first;
+        (void)snprintf(key, sizeof key, "%lld", row + i);
         const json_t *want = json_object_get(rows, key);
         if (want)
             s->worst = fmax(s->worst, worst_of(want, l + i * s->vocab, s->vocab));

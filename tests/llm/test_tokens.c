@@ -2,6 +2,7 @@
  * that are not UTF-8, and the time of long prompts.
  */
 #include "examples/llm/model_file.h"
+#include "examples/llm/template.h"
 #include "tests/llm/kit.h"
 
 #include <stdio.h>
@@ -105,6 +106,34 @@ START_TEST(streaming)
 }
 END_TEST
 
+/* a prompt as `chat` makes it: the file's own template, its markers one id each */
+START_TEST(chat)
+{
+    chat_message turn = {S("user"), S("Hi")};
+    template_input in = {.messages = &turn, .count = 1, .add_generation_prompt = true};
+    tile_error err;
+    token_list ids = {0};
+    str text;
+    chat_template *t = template_new(model_chat_template(model), &err);
+    ck_assert_msg(t != NULL, "%s", err.text);
+    ck_assert_msg(template_render(t, &in, &text, &err), "%s", err.text);
+    ck_assert_str_eq(text.p, "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face"
+                             "<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n");
+    ck_assert(tokenizer_encode(tok, text, TOK_BOS | TOK_SPECIAL, &ids, &err));
+    int32_t starts = 0, stops = 0;
+    for (size_t i = 0; i < ids.n; i++) {
+        starts += ids.at[i] == 1;
+        stops += ids.at[i] == 2;
+    }
+    ck_assert_int_eq(starts, 3);
+    ck_assert_int_eq(stops, 2);
+    ck_assert_int_eq(ids.at[0], 1);
+    token_list_free(&ids);
+    free((void *)text.p);
+    template_free(t);
+}
+END_TEST
+
 static double cpu_seconds(void)
 {
     struct timespec t;
@@ -144,7 +173,7 @@ int main(void)
     TCase *t = tcase_create("default model");
     if (!kit_default_model()) {
         printf("skip: the default model is not in the cache folder (make model fetches it)\n");
-        return kit_run(s, 5);
+        return kit_run(s, 6);
     }
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_set_timeout(t, 300);
@@ -152,6 +181,7 @@ int main(void)
     tcase_add_test(t, special);
     tcase_add_test(t, any_bytes);
     tcase_add_test(t, streaming);
+    tcase_add_test(t, chat);
     tcase_add_test(t, long_texts);
     suite_add_tcase(s, t);
     return kit_run(s, 0);
