@@ -92,14 +92,14 @@ static lval math_exp(cg *c, lval x)
     return exp_core(c, scales_any(c, x) ? x : clamp(c, x, -104, 89));
 }
 
-/* 2^x where no clamp is needed; any x where scales_any */
-static lval exp2_core(cg *c, lval x)
+/* 2^x where no clamp is needed; any x where scales_any, unless it is known to be within the exponents */
+static lval exp2_core(cg *c, lval x, bool within)
 {
     static const double Q[] = {0.00015353152613302654, 0.0013399133023123992, 0.0096184398566205014,
                                0.05550331852580126,    0.24022647879933051,   0.69314720311633815}; /* 2^-28.9 */
     lval n = cg_call1(c, CGI_roundeven, x);
     lval r = LLVMBuildFSub(c->b, x, n, "");
-    if (scales_any(c, x))
+    if (scales_any(c, x) && !within)
         r = hold(c, r);
     lval p = cg_fma(c, cg_math_poly(c, r, Q, COUNTOF(Q)), r, cg_real(LLVMTypeOf(x), 1));
     return scale(c, p, n);
@@ -107,7 +107,7 @@ static lval exp2_core(cg *c, lval x)
 
 static lval math_exp2(cg *c, lval x)
 {
-    return exp2_core(c, scales_any(c, x) ? x : clamp(c, x, -151, 129));
+    return exp2_core(c, scales_any(c, x) ? x : clamp(c, x, -151, 129), false);
 }
 
 typedef struct log_parts {
@@ -198,7 +198,7 @@ lval cg_erf(cg *c, lval x)
     lval small = cg_fma(c, x, cg_math_poly(c, z, P, COUNTOF(P)), x);
     lval top = cg_real(t, 4);
     lval q = cg_sel(c, cg_fcmp(c, LLVMRealOGT, a, top), top, a);
-    lval e = exp2_core(c, cg_math_poly(c, q, Q, COUNTOF(Q)));
+    lval e = exp2_core(c, cg_math_poly(c, q, Q, COUNTOF(Q)), true);
     lval big = cg_call2(c, CGI_copysign, LLVMBuildFSub(c->b, cg_real(t, 1), e, ""), x);
     return cg_sel(c, cg_fcmp(c, LLVMRealOLT, a, cg_real(t, 1)), small, big);
 }
