@@ -20,17 +20,19 @@
 #define SPACE_MARK 0x2581u
 
 /* ---- ids by text ---- */
-static uint32_t *slot_of(const token_index *x, str s)
+static uint64_t *slot_of(const token_index *x, str s, uint64_t hash)
 {
-    uint32_t i = (uint32_t)str_hash(s) & (x->cap - 1);
-    while (x->slots[i] && !str_eq(x->texts[x->slots[i] - 1], s))
-        i = (i + 1) & (x->cap - 1);
-    return &x->slots[i];
+    uint32_t i = (uint32_t)hash & (x->cap - 1);
+    for (;; i = (i + 1) & (x->cap - 1)) {
+        uint64_t slot = x->slots[i];
+        if (!slot || (slot >> 32 == hash >> 32 && str_eq(x->texts[(uint32_t)slot - 1], s)))
+            return &x->slots[i];
+    }
 }
 
 int32_t token_index_find(const token_index *x, str s)
 {
-    return (int32_t)*slot_of(x, s) - 1;
+    return (int32_t)(uint32_t)*slot_of(x, s, str_hash(s)) - 1;
 }
 
 static void index_init(token_index *x, arena *a, const str *texts, uint32_t n)
@@ -38,15 +40,15 @@ static void index_init(token_index *x, arena *a, const str *texts, uint32_t n)
     x->texts = texts;
     for (x->cap = 16; x->cap < n * 2; x->cap *= 2)
         continue;
-    x->slots = ARENA_ARRAY(a, uint32_t, x->cap);
+    x->slots = ARENA_ARRAY(a, uint64_t, x->cap);
 }
 
 /* the first token of a text is found by it */
 static void index_add(token_index *x, uint32_t id)
 {
-    uint32_t *slot = slot_of(x, x->texts[id]);
+    uint64_t hash = str_hash(x->texts[id]), *slot = slot_of(x, x->texts[id], hash);
     if (!*slot)
-        *slot = id + 1;
+        *slot = (hash & ~(uint64_t)UINT32_MAX) | (id + 1);
 }
 
 /* ---- making one ---- */
@@ -67,6 +69,10 @@ static str undo_bytes(arena *a, str s, const int16_t code_byte[0x144])
     char *p = arena_alloc(a, s.n, 1);
     size_t n = 0;
     for (size_t i = 0; i < s.n;) {
+        if (s.p[i] > ' ' && s.p[i] <= '~') { /* most of them stand for themselves */
+            p[n++] = s.p[i++];
+            continue;
+        }
         utf8_char c = utf8_at(s, i);
         if (c.state != UTF8_WHOLE || c.code >= 0x144 || code_byte[c.code] < 0)
             return s;

@@ -16,10 +16,11 @@
 struct pcre2_real_code_8;
 struct pcre2_real_match_data_8;
 
-/* ids by text: open addressing over the texts of a list */
+/* ids by text: open addressing over the texts of a list. A slot is id + 1 and, above it, the upper half of the text's
+ * hash, so that another text is mostly told apart without being looked at. */
 typedef struct token_index {
     const str *texts;
-    uint32_t *slots; /* id + 1 */
+    uint64_t *slots;
     uint32_t cap;
 } token_index;
 
