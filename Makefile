@@ -35,14 +35,14 @@ LINK_LIGHT = $(LDFLAGS) $(SAN) -Wl,--start-group $(LIGHT) -Wl,--end-group $(LIBS
 
 TOOLS    := $(B)/tilec $(B)/tile-bench $(patsubst tools/%.c,$(B)/%,$(filter-out tools/tilec%.c tools/tile_bench%.c,$(wildcard tools/*.c)))
 UNITS    := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
-EXAMPLES := $(patsubst examples/%.c,$(B)/examples/%,$(filter-out examples/llm/%,$(wildcard examples/*/*.c)))
+EXAMPLES := $(patsubst examples/%.c,$(B)/examples/%,$(filter-out examples/llm/% examples/aot/%,$(wildcard examples/*/*.c)))
 LLM      := $(patsubst examples/llm/main.c,$(B)/llm,$(wildcard examples/llm/main.c))
 LLMTESTS := $(patsubst tests/llm/%.c,$(B)/llm-tests/%,$(wildcard tests/llm/test_*.c))
 LLMLIBS  := -ljansson -lpcre2-8 -lutf8proc -ledit
 FUZZERS  := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 STD      := $(sort $(wildcard kernels/std/*.tile))
 
-all: $(ROOMS) $(B)/libllm.a $(TOOLS) $(EXAMPLES) $(LLM)
+all: $(ROOMS) $(B)/libtile_rt.a $(B)/libllm.a $(TOOLS) $(EXAMPLES) $(LLM)
 tests: all $(B)/test-runner $(B)/run-tests $(B)/kernel-tests $(UNITS) $(LLMTESTS)
 
 $(B)/libbase.a: $(BASE)
@@ -52,6 +52,15 @@ $(B)/libbackends.a: $(BACKENDS)
 $(B)/libruntime.a: $(RUNTIME)
 $(B)/libllm.a: $(call objs,$(filter-out examples/llm/main.c,$(wildcard examples/llm/*.c)))
 $(B)/libplug.a: $(PLUG)
+# what ahead-of-time objects need: no compiler, no LLVM; one object, so that nothing but tile.h's names is seen of it
+RT       := $(BASE) $(call objs,compiler/types.c compiler/fold_eval.c compiler/hostcode.c compiler/optable.c backends/cpu/rt_ops.c) \
+            $(call objs,$(addprefix runtime/,aot_launch.c aot_cpu.c check.c overlap.c reach.c device.c device_cpu.c stream.c error.c host.c show.c aot/drivers.c))
+$(B)/libtile_rt.o: $(RT)
+	$(call say,ld,$@)$(CC) -r -nostdlib -o $@ $^ && objcopy --wildcard --keep-global-symbol='tile_*' $@
+$(B)/libtile_rt.a: $(B)/libtile_rt.o
+$(B)/libtile_rt.so.$(VERSION): $(RT) tools/libtile.map
+	$(call say,ld,$@)$(CC) -shared -o $@ -Wl,-soname,libtile_rt.so.$(SOVERSION) -Wl,--version-script=tools/libtile.map -Wl,-z,defs \
+	    $(LDFLAGS) $(SAN) $(RT) -lm -lpthread
 $(B)/libtile_llvm.so: $(B)/backends/plug/export.o $(filter-out $(B)/libruntime.a $(B)/libfrontend.a,$(ROOMS)) tools/libtile_llvm.map
 	$(call say,ld,$@)$(CC) -shared -o $@ -Wl,-soname,libtile_llvm.so -Wl,--version-script=tools/libtile_llvm.map $< \
 	    $(LDFLAGS) $(SAN) -Wl,--start-group $(filter-out $(B)/libruntime.a $(B)/libfrontend.a,$(ROOMS)) -Wl,--end-group $(LLVM_LD) -lm -lpthread
@@ -167,7 +176,7 @@ $(B)/libtile.so.$(VERSION): $(LIGHT) tools/libtile.map | $(B)/libtile_llvm.so
 	    -Wl,--whole-archive $(B)/libruntime.a -Wl,--no-whole-archive $(LINK_LIGHT)
 $(B)/libtile.a: $(BASE) $(COMPILER) $(FRONTEND) $(BACKENDS) $(RUNTIME)
 	$(call say,ar,$@)rm -f $@ && ar rcsP $@ $^
-install: all $(B)/libtile.so.$(VERSION) $(B)/libtile.a
+install: all $(B)/libtile.so.$(VERSION) $(B)/libtile.a $(B)/libtile_rt.a $(B)/libtile_rt.so.$(VERSION)
 	@DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' B='$(B)' VERSION=$(VERSION) SOVERSION=$(SOVERSION) LLVM_LD='$(LLVM_LD)' sh tools/install.sh
 
 clean:

@@ -68,6 +68,9 @@ typedef struct cpu_kernel {
 #define CPU_ENTRY "tile_kernel"
 MUST_USE bool cpu_object(arena *a, const ir_module *m, const ir_func *k, int opt_level, str *object, cpu_info *info,
                          diags *d);
+/* likewise for a named chip ("" = the host) */
+MUST_USE bool cpu_object_for(arena *a, const ir_func *k, const backend_target *t, str *object, cpu_info *info,
+                             diags *d);
 /* what the host is, for `tilec targets`: "znver4 (avx512f,avx512bf16,...)" */
 str cpu_host_describe(arena *a);
 /* load.c: such an object made executable, until it is freed; false + *err (in `a`) where it can't be */
@@ -110,6 +113,7 @@ typedef struct tile_codegen {
     const tile_backend *(*find)(str target, backend_target *out, arena *a);
     bool (*cpu_object)(arena *a, const ir_module *m, const ir_func *k, int opt_level, str *object, cpu_info *info,
                        diags *d);
+    bool (*cpu_object_for)(arena *a, const ir_func *k, const backend_target *t, str *object, cpu_info *info, diags *d);
     str (*cpu_host_describe)(arena *a);
     bool (*gpu_compile)(arena *a, const ir_module *m, const ir_func *k, const backend_target *t, gpu_code *out,
                         diags *d);

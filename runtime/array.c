@@ -215,24 +215,6 @@ bool rt_value_parse(arena *a, str text, str dir, rt_value *out, str *err)
     return true;
 }
 
-void rt_element_show(dtype dt, const void *at, strbuf *out)
-{
-    uint64_t bits = 0;
-    memcpy(&bits, at, (size_t)dt_bytes(dt));
-    if (dt == DT_BOOL)
-        sb_puts(out, bits ? "True" : "False");
-    else if (dt_is_any_float(dt)) {
-        double x = dt_float(dt, bits);
-        if (isnan(x))
-            sb_puts(out, "nan");
-        else
-            sb_putf(out, "%.*g", dt == DT_F64 ? 9 : 6, x);
-    } else if (dt_is_signed(dt))
-        sb_putf(out, "%lld", (long long)dt_int(dt, bits));
-    else
-        sb_putf(out, "%llu", (unsigned long long)bits);
-}
-
 void rt_array_show(const npy_array *x, int64_t most, strbuf *out)
 {
     int64_t n = x->count < most ? x->count : most;

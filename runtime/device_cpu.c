@@ -4,6 +4,7 @@
  * each other). Every worker has a buffer of its own for the tiles that don't fit registers, grown to the largest kernel
  * so far.
  */
+#include "runtime/aot.h"
 #include "runtime/runtime.h"
 
 #include <stdlib.h>
@@ -50,6 +51,7 @@ bool rt_cpu_open(tile_device *d, arena *a, str *err)
     s->nthreads = s->workers ? pool_threads(s->workers) : 0;
     s->threads = calloc((size_t)s->nthreads + 1, sizeof *s->threads);
     d->state = s;
+    d->features = aot_features();
     d->threads = s->nthreads;
     if (s->workers && s->threads)
         return true;

@@ -141,6 +141,7 @@ struct tile_device {
     int number;                          /* of "cuda:N"; of "cpu:threads=N", 0 = not said */
     char name[32];                       /* "cuda:0" */
     const tile_backend *_Atomic backend; /* NULL: none, or (lazy) none yet */
+    uint64_t features;                   /* cpu: aot_features, of when it was opened */
     backend_target target;
     pthread_mutex_t lock;
     arena a; /* the target's name */

@@ -17,6 +17,8 @@ static int run_command(tilec *t)
         return tilec_check(t);
     case EMIT:
         return tilec_emit(t);
+    case BUILD:
+        return tilec_build(t);
     case RUN:
         return tilec_run(t);
     case TUNE:

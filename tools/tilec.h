@@ -9,7 +9,18 @@
 
 enum { EXIT_DONE, EXIT_USER, EXIT_USAGE, EXIT_DEVICE };
 
-enum tilec_command { CHECK = 1, EMIT = 2, RUN = 4, TARGETS = 8, VERSION = 16, TUNE = 32, CACHE = 64, EVERY = 39 };
+enum tilec_command {
+    CHECK = 1,
+    EMIT = 2,
+    RUN = 4,
+    TARGETS = 8,
+    VERSION = 16,
+    TUNE = 32,
+    CACHE = 64,
+    BUILD = 128,
+    EXPLAIN = 256,
+    EVERY = CHECK | EMIT | RUN | TUNE | BUILD | EXPLAIN
+};
 
 typedef enum tilec_opt {
 #define OPT(id, text, arg, commands, help) OPT_##id,
@@ -24,7 +35,7 @@ typedef struct tilec {
     double started; /* clock at the start of main */
     int command;
     str opt[OPT_COUNT]; /* the last value given; p == NULL: not given */
-    VEC(str) defines, imports, saves, warns;
+    VEC(str) defines, imports, saves, warns, kernels;
     VEC(str) words; /* what is no flag, the command left out */
     bool werror;
 } tilec;
@@ -51,6 +62,7 @@ int tilec_fail(const struct tile_error *err); /* says it; gives the exit code */
 /* tilec_check.c, tilec_emit.c, tilec_run.c, tilec_tune.c, tilec_cache.c, tilec_info.c */
 int tilec_check(tilec *t);
 int tilec_emit(tilec *t);
+int tilec_build(tilec *t);
 int tilec_run(tilec *t);
 int tilec_tune(tilec *t);
 int tilec_cache(tilec *t);

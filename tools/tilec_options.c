@@ -25,6 +25,8 @@ static const struct {
     {"check", CHECK, "check FILE...", "report what is wrong with .tile or .tir files; also plain `tilec FILE...`"},
     {"emit", EMIT, "emit FILE --stage=STAGE [--target=T] [--kernel=NAME] [-D NAME=VALUE]... [-o OUT]",
      "print a file at a later stage; FILE may be the text of any stage (.tile, .tir, .ll)"},
+    {"build", BUILD, "build FILE [--target=T[,T...]] [--kernel=NAME]... [-D NAME=VALUE]... -o OUT.o [--header=OUT.h]",
+     "an object and a C header of a file's kernels, for programs without a compiler"},
     {"run", RUN,
      "run FILE KERNEL [--device=DEV] [--grid=X[,Y[,Z]]] [-D NAME=VALUE]... ARG=VALUE... [--save ARG=FILE.npy]...",
      "launch a kernel, and print or save the arguments that it writes"},
@@ -36,7 +38,7 @@ static const struct {
 };
 
 /* designed, and in no release so far */
-static const char *const later[] = {"build", "explain"};
+static const char *const later[] = {"explain"};
 
 int tilec_say(int code, const char *fmt, ...)
 {
@@ -93,6 +95,8 @@ static void keep(tilec *t, tilec_opt o, str value)
         vec_push(t->a, &t->imports, value);
     else if (o == OPT_SAVE)
         vec_push(t->a, &t->saves, value);
+    else if (o == OPT_KERNEL)
+        vec_push(t->a, &t->kernels, value);
     else if (o == OPT_WARN && str_eq(value, S("error")))
         t->werror = true;
     else if (o == OPT_WARN && str_eq(value, S("no-all")))

@@ -6,6 +6,8 @@
 
 /* Beyond this, a launch's output goes past the caches: the last-level cache that one core sees (of a chip with several,
  * what the C library reports is often their sum). */
+#define COMMON_CACHE ((int64_t)32 << 20)
+
 static int64_t last_level_cache(arena *a)
 {
     str text, err;
@@ -18,7 +20,7 @@ static int64_t last_level_cache(arena *a)
         if (n > 0)
             return n * (*end == 'K' ? 1024 : *end == 'M' ? 1 << 20 : 1);
     }
-    return 32 << 20;
+    return COMMON_CACHE;
 }
 
 typedef struct emitted {
@@ -39,7 +41,7 @@ static bool build(void *ctx)
     cg *c = &j->c;
     if (!cg_open(c, "tile"))
         return false;
-    if (!kernel_build(c, j->f, j->p, j->symbol, last_level_cache(c->a)))
+    if (!kernel_build(c, j->f, j->p, j->symbol, j->elsewhere ? COMMON_CACHE : last_level_cache(c->a)))
         return false;
 #ifndef NDEBUG
     if (!cg_verify(c))

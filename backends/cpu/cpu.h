@@ -245,10 +245,12 @@ typedef struct cpu_job {
     cg_target target;
     const char *symbol;
     backend_stage stage;
+    bool elsewhere; /* the code is for other machines too: nothing of this one's caches goes into it */
     str out;
     plan *p;
     cg c;
 } cpu_job;
+bool cpu_target_of(arena *a, const backend_target *t, cg_target *out, diags *d); /* emit.c */
 bool cpu_compile(cpu_job *j, diags *d); /* STAGE_LLVM, STAGE_ASM text, STAGE_BIN object bytes in j->out */
 
 #endif

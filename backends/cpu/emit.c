@@ -4,16 +4,19 @@
 
 #include <string.h>
 
-static const pass_id pipeline[] = {PASS_inline, PASS_specialise,    PASS_fold, PASS_combine, PASS_licm,
-                                   PASS_unroll, PASS_lower_tensors, PASS_fold, PASS_split_offsets, PASS_narrow,
-                                   PASS_licm,   PASS_dce};
+static const pass_id pipeline[] = {PASS_inline,        PASS_specialise, PASS_fold,          PASS_combine,
+                                   PASS_licm,          PASS_unroll,     PASS_lower_tensors, PASS_fold,
+                                   PASS_split_offsets, PASS_narrow,     PASS_licm,          PASS_dce};
 
 /* named chips and what the code generator asks about; LLVM knows the rest by the name */
 static const struct {
     const char *name, *features;
 } chips[] = {
+    {"x86-64-v2", "+sse4.2,+popcnt"},
     {"x86-64-v3", "+avx,+avx2,+fma,+f16c,+bmi2"},
     {"x86-64-v4", "+avx,+avx2,+fma,+f16c,+bmi2,+avx512f,+avx512vl,+avx512bw,+avx512dq,+avx512cd"},
+    {"x86-64-v4-bf16",
+     "+avx,+avx2,+fma,+f16c,+bmi2,+avx512f,+avx512vl,+avx512bw,+avx512dq,+avx512cd,+avx512vnni,+avx512bf16"},
     {"haswell", "+avx,+avx2,+fma,+f16c,+bmi2"},
     {"skylake-avx512", "+avx,+avx2,+fma,+f16c,+bmi2,+avx512f,+avx512vl,+avx512bw,+avx512dq,+avx512cd"},
     {"icelake-server", "+avx,+avx2,+fma,+f16c,+bmi2,+avx512f,+avx512vl,+avx512bw,+avx512dq,+avx512cd,+avx512vnni"},
@@ -24,11 +27,12 @@ static const struct {
     {"znver5", "+avx,+avx2,+fma,+f16c,+bmi2,+avx512f,+avx512vl,+avx512bw,+avx512dq,+avx512cd,+avx512vnni"},
 };
 
-static const char *const chip_names[] = {"x86-64-v3",      "x86-64-v4", "haswell", "skylake-avx512", "icelake-server",
-                                         "sapphirerapids", "znver2",    "znver3",  "znver4",         "znver5"};
+static const char *const chip_names[] = {"x86-64-v2", "x86-64-v3",      "x86-64-v4",      "x86-64-v4-bf16",
+                                         "haswell",   "skylake-avx512", "icelake-server", "sapphirerapids",
+                                         "znver2",    "znver3",         "znver4",         "znver5"};
 _Static_assert(COUNTOF(chips) == COUNTOF(chip_names), "a name a chip");
 
-static bool target_of(arena *a, const backend_target *t, cg_target *out, diags *d)
+bool cpu_target_of(arena *a, const backend_target *t, cg_target *out, diags *d)
 {
     *out = (cg_target){.triple = cg_host_triple(a), .opt_level = t->opt_level, .debug_lines = true};
     if (t->chip.n == 0) {
@@ -38,7 +42,7 @@ static bool target_of(arena *a, const backend_target *t, cg_target *out, diags *
     }
     for (size_t i = 0; i < COUNTOF(chips); i++)
         if (str_eq(t->chip, str_of(chips[i].name))) {
-            out->cpu = chips[i].name;
+            out->cpu = str_eq(t->chip, S("x86-64-v4-bf16")) ? "x86-64-v4" : chips[i].name; /* LLVM has no such level */
             out->triple = "x86_64-unknown-linux-gnu";
             out->features = t->features.n ? str_cstr(a, t->features) : chips[i].features;
             return true;
@@ -53,7 +57,7 @@ static bool emit(arena *a, const ir_module *m, const ir_func *k, const backend_t
     (void)m;
     cpu_job *j = ARENA_NEW(a, cpu_job);
     *j = (cpu_job){.a = a, .f = k, .symbol = str_cstr(a, k->name), .stage = stage};
-    if (!target_of(a, t, &j->target, d) || !cpu_compile(j, d))
+    if (!cpu_target_of(a, t, &j->target, d) || !cpu_compile(j, d))
         return false;
     *out = j->out;
     return true;
@@ -62,7 +66,7 @@ static bool emit(arena *a, const ir_module *m, const ir_func *k, const backend_t
 static bool emit_llvm(arena *a, str path, str text, const backend_target *t, backend_stage stage, str *out, diags *d)
 {
     cg_target target;
-    return target_of(a, t, &target, d) && cg_emit_text(a, path, text, &target, stage, out, d);
+    return cpu_target_of(a, t, &target, d) && cg_emit_text(a, path, text, &target, stage, out, d);
 }
 
 extern const tile_backend cpu_backend;

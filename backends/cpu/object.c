@@ -1,4 +1,4 @@
-/* object.c: a kernel as an object for this very machine, with what a launch has to know of it; and the machine's name.
+/* object.c: a kernel as an object for this very machine or a named chip, with what a launch has to know of it; and the machine's name.
  */
 #include "backends/cpu/cpu.h"
 
@@ -23,18 +23,25 @@ static int64_t grain_of(const plan *p, const ir_func *f)
     return grain < 1 ? 1 : grain;
 }
 
-bool cpu_object(arena *a, const ir_module *m, const ir_func *k, int opt_level, str *object, cpu_info *info, diags *d)
+bool cpu_object_for(arena *a, const ir_func *k, const backend_target *t, str *object, cpu_info *info, diags *d)
 {
-    (void)m;
     cpu_job *job = ARENA_NEW(a, cpu_job);
-    *job = (cpu_job){.a = a, .f = k, .symbol = CPU_ENTRY, .stage = STAGE_BIN};
-    job->target = (cg_target){
-        .triple = cg_host_triple(a), .cpu = cg_host_cpu(a), .features = cg_host_features(a), .opt_level = opt_level};
+    *job = (cpu_job){.a = a, .f = k, .symbol = CPU_ENTRY, .stage = STAGE_BIN, .elsewhere = t->chip.n > 0};
+    if (!cpu_target_of(a, t, &job->target, d))
+        return false;
+    job->target.debug_lines = false;
     if (!cpu_compile(job, d))
         return false;
     *object = job->out;
     *info = (cpu_info){.buffer_bytes = job->p->buffer_bytes, .ordered = job->p->spins, .grain = grain_of(job->p, k)};
     return true;
+}
+
+bool cpu_object(arena *a, const ir_module *m, const ir_func *k, int opt_level, str *object, cpu_info *info, diags *d)
+{
+    backend_target host = {.name = S("cpu"), .opt_level = opt_level};
+    (void)m;
+    return cpu_object_for(a, k, &host, object, info, d);
 }
 
 str cpu_host_describe(arena *a)

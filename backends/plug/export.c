@@ -9,6 +9,7 @@ const tile_codegen tile_codegen_table = {
     .at = backend_at,
     .find = backend_find,
     .cpu_object = cpu_object,
+    .cpu_object_for = cpu_object_for,
     .cpu_host_describe = cpu_host_describe,
     .gpu_compile = gpu_compile,
 };

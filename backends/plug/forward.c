@@ -101,6 +101,11 @@ bool cpu_object(arena *a, const ir_module *m, const ir_func *k, int opt_level, s
     return codegen() ? plug.table->cpu_object(a, m, k, opt_level, object, info, d) : missing(d);
 }
 
+bool cpu_object_for(arena *a, const ir_func *k, const backend_target *t, str *object, cpu_info *info, diags *d)
+{
+    return codegen() ? plug.table->cpu_object_for(a, k, t, object, info, d) : missing(d);
+}
+
 str cpu_host_describe(arena *a)
 {
     return codegen() ? plug.table->cpu_host_describe(a) : S("unknown");

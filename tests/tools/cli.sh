@@ -81,7 +81,8 @@ expect 2 'X[,Y[,Z]]' $tilec run scale.tile scale --grid=x
 expect 2 'number of launches' $tilec run scale.tile scale --time=often
 expect 2 'ARG=FILE.npy' $tilec run scale.tile scale --save y
 expect 2 'ARG=VALUE' $tilec run scale.tile scale x
-for later in build explain; do expect 2 "this version has no command '$later'" $tilec $later scale.tile; done
+expect 2 "build needs -o OUT.o" $tilec build scale.tile
+expect 2 "this version has no command 'explain'" $tilec explain scale.tile
 
 # help and information
 expect 0 '--stage=STAGE' $tilec --help

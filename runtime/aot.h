@@ -1,0 +1,125 @@
+/* aot.h: what an ahead-of-time object and the library that runs it have to agree on: version 1.
+ *
+ * An object of `tilec build` holds, for each kernel, a table aot_kernel (its signature), and for each instance of it a
+ * table aot_instance: how arguments reach the code, the host code for grid, checks and guards as lists of operations
+ * (compiler/hostcode.h), and machine code for several levels of the processor, several times over under different facts:
+ *
+ *   fast     indices fit 32 bits; addresses are multiples of 16 bytes, strided tensors have a last stride of 1, other
+ *            strides are multiples of 16 elements
+ *   narrow   indices fit 32 bits
+ *   wide     nothing is assumed
+ *   in place one for each pair of arguments that may be the same buffer, one of which is written
+ *
+ * Visible are a function a kernel and one an instance. Both put their arguments into an array of 64-bit words and call
+ * tile_aot_launch_1; all of a kernel's instances, of every object of the program, stand in one section of the linked
+ * file, tile_aot_NAME, so objects add up. Every field of the tables is eight bytes wide (or a host list): the code that
+ * writes them (aot_tables.c) counts on it. What changes their meaning changes AOT_VERSION and the function's name.
+ */
+#ifndef TILE_RUNTIME_AOT_H
+#define TILE_RUNTIME_AOT_H
+
+#include "compiler/hostcode.h"
+#include "runtime/tile.h"
+
+#define AOT_VERSION 1
+/* numbers of ops and types stand in host code: an object and a library of other tables must not meet */
+#define AOT_TABLES ((int64_t)IR_CODE_COUNT << 32 | (int64_t)DT_COUNT << 16 | HOST_F64)
+
+typedef enum aot_kind { AOT_SCALAR, AOT_POINTER, AOT_TENSOR } aot_kind;
+
+/* a run-time parameter, in the order of the header */
+typedef struct aot_param {
+    str name, type;  /* the type as written */
+    int64_t kind;    /* an aot_kind */
+    int64_t dtype;   /* DT_NONE: by its generic, or a pointer to pointers */
+    int64_t generic; /* -1: none */
+    int64_t pointers, rank, strided;
+    int64_t optional; /* scalars then cross as a pointer to one; NULL is None */
+    int64_t is_float; /* AOT_SCALAR: crosses as a double, else as an int64_t */
+} aot_param;
+
+typedef struct aot_generic {
+    str name;
+    const dtype *list;
+    int64_t n;
+    int64_t by_tensor; /* some tensor argument tells it */
+} aot_generic;
+
+typedef struct aot_kernel {
+    int64_t version, tables;
+    str name;
+    uint64_t signature; /* a hash of the header: kernels of one name and another header must not meet */
+    const aot_param *params;
+    const aot_generic *generics;
+    int64_t nparams, ngenerics;
+} aot_kernel;
+
+/* a parameter of the machine code (abi.h) */
+typedef struct aot_slot {
+    str name;
+    int64_t param; /* -1: scratch */
+    int64_t kind;  /* an aot_kind */
+    int64_t dtype, rank, strided;
+    int64_t written, zero; /* zero: scratch that is cleared before each launch */
+} aot_slot;
+
+/* a size that the code was made for */
+typedef struct aot_size {
+    str name;
+    int64_t param, dim, value;
+} aot_size;
+
+typedef struct aot_code {
+    abi_entry *entry;
+    int64_t buffer_bytes, grain, ordered; /* cpu_info */
+    int64_t narrow, fast;
+    int64_t same[2]; /* slots with one base; -1: none has */
+} aot_code;
+
+typedef struct aot_level {
+    str name;
+    uint64_t needs;        /* bits of aot_feature */
+    const aot_code *codes; /* the first whose facts hold */
+    int64_t ncodes;
+} aot_level;
+
+typedef struct aot_instance {
+    const aot_kernel *kernel;
+    str symbol;
+    const dtype *dtypes;   /* by generic */
+    const uint8_t *absent; /* by parameter: 1 = it was None */
+    const aot_size *sizes;
+    const aot_slot *slots;
+    const host_code *host, *guards; /* NULL: none */
+    const aot_level *levels;        /* best first */
+    int64_t nsizes, nslots, nlevels;
+    int64_t nwords; /* of the slots, the grid's included */
+    int64_t has_grid, cooperative;
+} aot_instance;
+
+/* what a level needs of processor and system */
+enum aot_feature {
+    AOT_V2 = 1,
+    AOT_V3 = 2,
+    AOT_V4 = 4,
+    AOT_BF16 = 8, /* avx512bf16 */
+    AOT_VNNI = 16,
+    AOT_AMX = 32 /* amx-tile, amx-bf16, amx-int8, and leave to use their state */
+};
+
+typedef struct aot_level_info {
+    const char *name; /* "x86-64-v3": also the code generator's name of it */
+    uint64_t needs;
+} aot_level_info;
+
+/* aot_cpu.c: best first; ends with a NULL name */
+extern const aot_level_info aot_levels[];
+/* what this processor and this system have; TILE_CPU=x86-64-v3 says "no more than that" */
+uint64_t aot_features(void);
+
+/* aot_launch.c: called by objects. args: a word for each parameter of the kernel: an int64_t, the bits of a double, or
+ * an address */
+int tile_aot_launch_1(const aot_kernel *k, const aot_instance *const *first, const aot_instance *const *last,
+                      tile_stream *stream, const int64_t *grid, const uint64_t *args, tile_error *err);
+
+#endif

@@ -1,0 +1,95 @@
+/* tilec_build.c: `tilec build`: kernels into a relocatable object and a C header. */
+#include "runtime/aot_build.h"
+#include "tools/tilec.h"
+
+#include <string.h>
+#include <unistd.h>
+
+static int unknown_target(str t)
+{
+    if (str_starts(t, S("cpu:")))
+        return tilec_say(EXIT_USAGE,
+                         "'%.*s' is no level: objects choose by level when they run, expected cpu, cpu:x86-64-v2, "
+                         "cpu:x86-64-v3, cpu:x86-64-v4 or cpu:x86-64-v4-bf16",
+                         STR_ARG(t));
+    if (str_starts(t, S("cuda:")) || str_starts(t, S("hip:")))
+        return tilec_say(EXIT_USAGE, "build makes code for the cpu only, found '%.*s'", STR_ARG(t));
+    return tilec_say(EXIT_USAGE, "unknown target '%.*s' (see tilec targets)", STR_ARG(t));
+}
+
+/* "cpu,cpu:x86-64-v3": names of levels; plain cpu is all of them */
+static int read_targets(tilec *t, str text, aot_request *q)
+{
+    const char **levels = ARENA_ARRAY(t->a, const char *, text.n + 1);
+    bool all = false;
+    while (text.n) {
+        size_t n = 0;
+        while (n < text.n && text.p[n] != ',')
+            n++;
+        str one = {text.p, n};
+        const char *found = NULL;
+        for (const aot_level_info *l = aot_levels; l->name; l++)
+            if (str_eq(one, str_fmt(t->a, "cpu:%s", l->name)))
+                found = l->name;
+        all |= str_eq(one, S("cpu"));
+        if (!found && !str_eq(one, S("cpu")))
+            return unknown_target(one);
+        if (found)
+            levels[q->nlevels++] = found;
+        text = (str){text.p + n + (n < text.n), text.n - n - (n < text.n)};
+    }
+    q->nlevels = all ? 0 : q->nlevels;
+    q->levels = levels;
+    return EXIT_DONE;
+}
+
+static str base_name(str path)
+{
+    for (size_t i = path.n; i > 0; i--)
+        if (path.p[i - 1] == '/')
+            return (str){path.p + i, path.n - i};
+    return path;
+}
+
+static bool write_file(tilec *t, str path, str bytes)
+{
+    str why;
+    if (file_write(t->a, str_cstr(t->a, path), bytes, &why))
+        return true;
+    tilec_say(0, "%.*s", STR_ARG(why));
+    return false;
+}
+
+int tilec_build(tilec *t)
+{
+    aot_request q = {
+        .front = tilec_front(t), .nbind = t->defines.n, .kernels = t->kernels.at, .nkernels = t->kernels.n};
+    str object, header;
+    fe_binding *bind;
+    if (t->words.n != 1)
+        return tilec_say(EXIT_USAGE, "build needs one file, found %u", t->words.n);
+    if (!tilec_has(t, OPT_OUT))
+        return tilec_say(EXIT_USAGE, "build needs -o OUT.o");
+    if (str_eq(t->opt[OPT_OUT], S("-")) && isatty(1))
+        return tilec_say(EXIT_USAGE, "a binary doesn't go to a terminal: give -o OUT.o");
+    int code = read_targets(t, tilec_has(t, OPT_TARGET) ? t->opt[OPT_TARGET] : S("cpu"), &q);
+    if (code != EXIT_DONE)
+        return code;
+    if (!tilec_bindings(t, &bind))
+        return EXIT_USAGE;
+    q.bind = bind;
+    q.path = t->words.at[0];
+    q.header_name = base_name(tilec_has(t, OPT_HEADER) ? t->opt[OPT_HEADER] : q.path);
+    if (compile_input_of(q.path) != INPUT_TILE)
+        return tilec_say(EXIT_USER, "build takes .tile files, found '%.*s'", STR_ARG(q.path));
+    if (!tilec_read(t, q.path, &q.text))
+        return EXIT_USER;
+    bool ok = aot_build(t->a, &t->d, &q, &object, &header);
+    if (tilec_diags(t, EXIT_DONE) != EXIT_DONE)
+        return EXIT_USER;
+    if (!ok)
+        bug("build of '%.*s' failed without a diagnostic", STR_ARG(q.path));
+    if (!write_file(t, t->opt[OPT_OUT], object))
+        return EXIT_USER;
+    return tilec_has(t, OPT_HEADER) && !write_file(t, t->opt[OPT_HEADER], header) ? EXIT_USER : EXIT_DONE;
+}
