@@ -1,0 +1,238 @@
+/* test_dot.c: matrix products of the CPU back end, by every register block that this machine can run.
+ *
+ * A kernel of .tile source is compiled for this machine and for named chips below it, with tiles of odd and even
+ * extents, b row by row or transposed, over sizes off every block. Each result is held against float64 sums (with NaN
+ * and infinities among the operands where floats are), and all results of one K, type and target must be the same bits,
+ * whatever the tiles: an element's order of summing depends on nothing else. Columns and rows beyond the result keep
+ * what they held.
+ */
+#include "backends/cpu/image.h"
+#include "runtime/compile.h"
+
+#include <check.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { M = 45, N = 83, ROOM = 16 << 20, EDGE = 77 };
+
+typedef struct tiles {
+    int bm, bn, bk;
+} tiles;
+
+static const tiles shapes[] = {{64, 64, 32}, {6, 64, 32}, {16, 48, 32}, {45, 83, 32}, {7, 100, 32}};
+
+static const char *const chips[] = {"", "x86-64-v3", "x86-64-v4"};
+
+/* can code for the chip run here? */
+static bool runs(const char *chip)
+{
+    if (strcmp(chip, "x86-64-v3") == 0)
+        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    if (strcmp(chip, "x86-64-v4") == 0)
+        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+               __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
+    return true;
+}
+
+typedef struct kind {
+    const char *type, *out;
+    int size;
+    bool special; /* NaN and infinities among the operands */
+} kind;
+
+static const kind kinds[] = {{"f32", "f32", 4, true},
+                             {"f64", "f64", 8, true},
+                             {"bf16", "f32", 2, true},
+                             {"i8", "i32", 1, false},
+                             {"u8", "i32", 1, false}};
+
+static double value(const kind *k, int which, int64_t row, int64_t e)
+{
+    uint64_t x = ((uint64_t)row * 8191 + (uint64_t)e * 131 + (uint64_t)which * 77) * 0x9e3779b97f4a7c15u >> 40;
+    if (k->special && row == 3 + which && e == 5)
+        return which ? INFINITY : NAN;
+    if (k->type[0] == 'u')
+        return (double)(x & 255);
+    if (k->type[0] == 'i')
+        return (double)(x & 255) - 128;
+    return ((double)(x & 255) - 127) / 64;
+}
+
+static void put(const kind *k, void *p, int64_t i, double v)
+{
+    float f = (float)v;
+    uint32_t bits;
+    memcpy(&bits, &f, sizeof bits);
+    if (strcmp(k->type, "f32") == 0)
+        ((float *)p)[i] = f;
+    else if (strcmp(k->type, "f64") == 0)
+        ((double *)p)[i] = v;
+    else if (strcmp(k->type, "bf16") == 0)
+        ((uint16_t *)p)[i] = (uint16_t)(bits >> 16); /* exact */
+    else if (k->type[0] == 'u')
+        ((uint8_t *)p)[i] = (uint8_t)v;
+    else
+        ((int8_t *)p)[i] = (int8_t)v;
+}
+
+static abi_entry *made(arena *a, const kind *k, const char *chip, tiles t, bool nt, cpu_image *im)
+{
+    diags d;
+    backend_target target;
+    str object, err = {0};
+    abi_entry *entry = NULL;
+    diags_init(&d, a);
+    const tile_backend *b = backend_find(S("cpu"), &target, a);
+    target.chip = str_of(chip);
+    str text = str_fmt(a,
+                       "kernel mm(a: %s[M, K], b: %s%s, c: %s[M, N]) grid(cdiv(M, %d), cdiv(N, %d)):\n"
+                       "    m = program_id(0) * %d\n"
+                       "    n = program_id(1) * %d\n"
+                       "    acc = zeros([%d, %d], %s)\n"
+                       "    for k in range(0, K, %d):\n"
+                       "        acc = dot(a.load([m, k], [%d, %d]), b.load(%s)%s, acc)\n"
+                       "    c.store([m, n], acc)\n",
+                       k->type, k->type, nt ? "[N, K]" : "[K, N]", k->out, t.bm, t.bn, t.bm, t.bn, t.bm, t.bn, k->out,
+                       t.bk, t.bm, t.bk,
+                       nt ? str_cstr(a, str_fmt(a, "[n, k], [%d, %d]", t.bn, t.bk))
+                          : str_cstr(a, str_fmt(a, "[k, n], [%d, %d]", t.bk, t.bn)),
+                       nt ? ".T" : "");
+    compile_request q = {.path = S("mm.tile"), .text = text, .backend = b, .target = target, .stage = STAGE_BIN};
+    q.target.opt_level = 3;
+    bool ok = compile(a, &d, &q, &object);
+    if (!ok) {
+        strbuf s;
+        sb_init(&s, a);
+        diags_render(&d, DIAG_SHORT, &s);
+        ck_abort_msg("%.*s", STR_ARG(sb_str(&s)));
+    }
+    ck_assert_msg(image_load(a, object, "mm", im, &entry, &err), "%.*s", STR_ARG(err));
+    return entry;
+}
+
+/* c with a margin of a row, filled beforehand */
+static void multiply(abi_entry *entry, void *room, tiles t, bool nt, int64_t k, void *a, void *b, void *c)
+{
+    abi_host host = {0};
+    abi_thread th = {.host = &host, .buffer = room, .buffer_bytes = ROOM};
+    int64_t gm = (M + t.bm - 1) / t.bm, gn = (N + t.bn - 1) / t.bn;
+    uint64_t args[] = {(uint64_t)gm,
+                       (uint64_t)gn,
+                       1,
+                       (uint64_t)(uintptr_t)a,
+                       M,
+                       (uint64_t)k,
+                       (uint64_t)k,
+                       1,
+                       (uint64_t)(uintptr_t)b,
+                       nt ? N : (uint64_t)k,
+                       nt ? (uint64_t)k : N,
+                       nt ? (uint64_t)k : N,
+                       1,
+                       (uint64_t)(uintptr_t)c,
+                       M,
+                       N,
+                       N,
+                       1};
+    entry(args, 0, gm * gn, &th);
+}
+
+static void compare(const kind *k, const void *c, int64_t depth, const char *chip)
+{
+    for (int64_t i = 0; i < M; i++)
+        for (int64_t j = 0; j < N; j++) {
+            double sum = 0, size = 0, got;
+            for (int64_t e = 0; e < depth; e++) {
+                double x = value(k, 0, i, e) * value(k, 1, j, e);
+                sum += x;
+                size += fabs(x);
+            }
+            if (strcmp(k->out, "i32") == 0)
+                got = ((const int32_t *)c)[i * N + j];
+            else
+                got =
+                    strcmp(k->out, "f64") == 0 ? ((const double *)c)[i * N + j] : (double)((const float *)c)[i * N + j];
+            bool same = isnan(sum)   ? isnan(got)
+                        : isinf(sum) ? got == sum
+                                     : fabs(got - sum) <= (strcmp(k->out, "f32") == 0 ? 1e-6 : 1e-14) * size;
+            ck_assert_msg(same, "%s on '%s', K %lld: element %lld, %lld is %.9g, not %.9g", k->type, chip,
+                          (long long)depth, (long long)i, (long long)j, got, sum);
+        }
+}
+
+static void run_kind(const kind *k, const char *chip)
+{
+    static const int64_t depths[] = {1, 63, 1111};
+    int out = strcmp(k->out, "f64") == 0 ? 8 : 4;
+    size_t bytes = (size_t)(M * N * out), margin = (size_t)(N * out);
+    char *room = aligned_alloc(4096, ROOM), *c = malloc(bytes + margin), *first = malloc(bytes * COUNTOF(depths));
+    void *a = malloc(M * 1111 * 8), *b = malloc(N * 1111 * 8);
+    ck_assert(room && c && first && a && b);
+    memset(room, 0xff, ROOM); /* NaN wherever a hole is not filled */
+    for (size_t s = 0; s < COUNTOF(shapes); s++)
+        for (int nt = 0; nt < 2; nt++) {
+            arena ar;
+            cpu_image im;
+            arena_init(&ar, 0);
+            abi_entry *entry = made(&ar, k, chip, shapes[s], nt, &im);
+            for (size_t q = 0; q < COUNTOF(depths); q++) {
+                int64_t depth = depths[q];
+                for (int64_t i = 0; i < M * depth; i++)
+                    put(k, a, i, value(k, 0, i / depth, i % depth));
+                for (int64_t i = 0; i < N * depth; i++)
+                    put(k, b, nt ? i : i % depth * N + i / depth, value(k, 1, i / depth, i % depth));
+                memset(c, EDGE, bytes + margin);
+                multiply(entry, room, shapes[s], nt, depth, a, b, c);
+                for (size_t i = 0; i < margin; i++)
+                    ck_assert_msg(c[bytes + i] == EDGE, "written past the end");
+                if (s == 0 && !nt) {
+                    compare(k, c, depth, chip);
+                    memcpy(first + q * bytes, c, bytes);
+                }
+                ck_assert_msg(memcmp(first + q * bytes, c, bytes) == 0 || k->special,
+                              "%s on '%s', K %lld: tiles of %d x %d give other bits", k->type, chip, (long long)depth,
+                              shapes[s].bm, shapes[s].bn);
+                for (int64_t i = 0; i < M * N && k->special; i++) { /* NaN may have any sign and payload */
+                    double x = out == 8 ? ((double *)(void *)c)[i] : (double)((float *)(void *)c)[i];
+                    ck_assert_msg(isnan(x) || memcmp(first + q * bytes + i * out, c + i * out, (size_t)out) == 0,
+                                  "%s on '%s', K %lld: tiles of %d x %d give other bits", k->type, chip,
+                                  (long long)depth, shapes[s].bm, shapes[s].bn);
+                }
+                compare(k, c, depth, chip);
+            }
+            image_free(&im);
+            arena_fini(&ar);
+        }
+    free(room);
+    free(c);
+    free(first);
+    free(a);
+    free(b);
+}
+
+START_TEST(products)
+{
+    const char *chip = chips[_i / (int)COUNTOF(kinds)];
+    if (!runs(chip)) {
+        printf("skip: %s, which this machine can't run\n", chip);
+        return;
+    }
+    run_kind(&kinds[_i % (int)COUNTOF(kinds)], chip);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("dot");
+    TCase *t = tcase_create("products");
+    tcase_set_timeout(t, 300);
+    tcase_add_loop_test(t, products, 0, (int)(COUNTOF(kinds) * COUNTOF(chips)));
+    suite_add_tcase(s, t);
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_NORMAL);
+    int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed ? 1 : 0;
+}
