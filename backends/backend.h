@@ -71,6 +71,24 @@ MUST_USE bool cpu_object(arena *a, const ir_module *m, const ir_func *k, int opt
 /* likewise for a named chip ("" = the host) */
 MUST_USE bool cpu_object_for(arena *a, const ir_func *k, const backend_target *t, str *object, cpu_info *info,
                              diags *d);
+/* explain.c: what becomes of a kernel, which has been through the passes; amounts of one program, and of one turn of the
+ * `depth` loops around */
+typedef struct cpu_fact {
+    str file;
+    uint32_t line; /* 0: not known */
+    int depth;
+    const char *what, *how; /* the op; "contiguous" */
+    str why;                /* what is to be said beside: why it is not vectorised, extents of a product */
+    bool vectorised;
+    int lanes; /* 0: as its user's */
+    int64_t bytes_read, bytes_written, flops;
+} cpu_fact;
+typedef struct cpu_facts {
+    VEC(cpu_fact) list;
+    int vector_bytes;
+    int64_t buffer_bytes; /* of a thread, for tiles that don't fit registers */
+} cpu_facts;
+MUST_USE bool cpu_explain(arena *a, const ir_func *k, const backend_target *t, cpu_facts *out, diags *d);
 /* what the host is, for `tilec targets`: "znver4 (avx512f,avx512bf16,...)" */
 str cpu_host_describe(arena *a);
 /* load.c: such an object made executable, until it is freed; false + *err (in `a`) where it can't be */
@@ -114,6 +132,7 @@ typedef struct tile_codegen {
     bool (*cpu_object)(arena *a, const ir_module *m, const ir_func *k, int opt_level, str *object, cpu_info *info,
                        diags *d);
     bool (*cpu_object_for)(arena *a, const ir_func *k, const backend_target *t, str *object, cpu_info *info, diags *d);
+    bool (*cpu_explain)(arena *a, const ir_func *k, const backend_target *t, cpu_facts *out, diags *d);
     str (*cpu_host_describe)(arena *a);
     bool (*gpu_compile)(arena *a, const ir_module *m, const ir_func *k, const backend_target *t, gpu_code *out,
                         diags *d);

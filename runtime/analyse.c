@@ -6,7 +6,7 @@
 typedef struct guard_job {
     pass_ctx ctx;
     ir_func *k, *guards;
-    axis_guard_list list;
+    axis_guard_list list, *texts;
 } guard_job;
 
 static void run_guards(void *ctx)
@@ -15,13 +15,15 @@ static void run_guards(void *ctx)
     j->ctx.scratch->oom = j->ctx.a->oom;
     ir_func *f = axis_guards(&j->ctx, j->k, &j->list);
     j->guards = f ? ir_func_copy(f, j->ctx.m) : NULL; /* the original lives in scratch memory */
+    for (uint32_t i = 0; j->texts && i < j->list.n; i++)
+        vec_push(j->ctx.a, j->texts, ((axis_guard){str_dup(j->ctx.a, j->list.at[i].text)}));
 }
 
-static ir_func *find_guards(arena *a, diags *d, ir_func *k)
+static ir_func *find_guards(arena *a, diags *d, ir_func *k, axis_guard_list *texts)
 {
     static const pass_options opt = {.checked = true};
     arena scratch;
-    guard_job j = {.ctx = {.m = k->m, .a = a, .scratch = &scratch, .d = d, .opt = &opt}, .k = k};
+    guard_job j = {.ctx = {.m = k->m, .a = a, .scratch = &scratch, .d = d, .opt = &opt}, .k = k, .texts = texts};
     arena_init(&scratch, 0);
     bool done = arena_try(a, run_guards, &j);
     arena_fini(&scratch);
@@ -30,7 +32,8 @@ static ir_func *find_guards(arena *a, diags *d, ir_func *k)
     return j.guards;
 }
 
-bool rt_analyse(arena *a, diags *d, const ir_module *m, const ir_func *kernel, bool *written, ir_func **guards)
+bool rt_analyse(arena *a, diags *d, const ir_module *m, const ir_func *kernel, bool *written, ir_func **guards,
+                axis_guard_list *texts)
 {
     static const pass_id ids[] = {PASS_inline, PASS_specialise, PASS_fold};
     pass_options opt = {.checked = true};
@@ -48,6 +51,6 @@ bool rt_analyse(arena *a, diags *d, const ir_module *m, const ir_func *kernel, b
     for (uint32_t i = 0; k && i < k->params.n; i++)
         written[i] = (k->params.at[i].flags & PARAM_WRITTEN) != 0;
     if (k)
-        *guards = find_guards(a, d, k);
+        *guards = find_guards(a, d, k, texts);
     return ok;
 }

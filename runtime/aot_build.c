@@ -218,7 +218,7 @@ static bool find_functions(aot_job *j, const aot_made_kernel *k, aot_made *m, st
             if (!(m->k->params.at[i].flags & PARAM_SCRATCH) && k->params[p]->arg == m->k->params.at[i].arg)
                 m->param[i] = (int)p;
     }
-    if (!rt_analyse(j->a, j->d, m->m, m->k, m->written, &m->guards))
+    if (!rt_analyse(j->a, j->d, m->m, m->k, m->written, &m->guards, NULL))
         return false;
     m->host_list = m->host ? host_code_make(j->a, m->host) : NULL;
     m->guard_list = m->guards ? host_code_make(j->a, m->guards) : NULL;

@@ -114,7 +114,7 @@ static rt_instance *lower_instance(rt_call *c)
         in->m = m->ir;
     }
     bool ok =
-        in->m && find_functions(c, in, ir_name) && rt_analyse(&m->a, &m->d, in->m, in->k, in->written, &in->guards);
+        in->m && find_functions(c, in, ir_name) && rt_analyse(&m->a, &m->d, in->m, in->k, in->written, &in->guards, NULL);
     if (ok) {
         in->text_key = rt_text_key(c, in->m);
         in->host_list = in->host ? host_code_make(&m->a, in->host) : NULL;

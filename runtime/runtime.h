@@ -287,7 +287,8 @@ void rt_clear(tile_error *err);
 /* check.c: false + err */
 bool rt_check_args(rt_check *c);
 /* analyse.c: kernel k of m, as lowered: the parameters that it writes (by ir_param), its guard function (NULL: none) */
-bool rt_analyse(arena *a, diags *d, const ir_module *m, const ir_func *k, bool *written, ir_func **guards);
+bool rt_analyse(arena *a, diags *d, const ir_module *m, const ir_func *k, bool *written, ir_func **guards,
+                axis_guard_list *texts); /* texts: of the guards; NULL: not wanted */
 /* bind.c: the instance that checked arguments ask for, found or lowered. False + err */
 bool rt_bind(rt_call *c);
 /* f(c) under the lock of c's module; where memory ends in it, c->a's owner is told once the lock is free */

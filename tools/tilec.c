@@ -19,6 +19,8 @@ static int run_command(tilec *t)
         return tilec_emit(t);
     case BUILD:
         return tilec_build(t);
+    case EXPLAIN:
+        return tilec_explain(t);
     case RUN:
         return tilec_run(t);
     case TUNE:

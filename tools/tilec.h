@@ -63,6 +63,7 @@ int tilec_fail(const struct tile_error *err); /* says it; gives the exit code */
 int tilec_check(tilec *t);
 int tilec_emit(tilec *t);
 int tilec_build(tilec *t);
+int tilec_explain(tilec *t);
 int tilec_run(tilec *t);
 int tilec_tune(tilec *t);
 int tilec_cache(tilec *t);

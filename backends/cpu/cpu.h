@@ -168,6 +168,8 @@ bool region_has_loops(const ir_func *f, ir_region r);
 
 /* nest.c */
 void nest_emit(kern *k, int step);
+/* lanes of a nest over rows of `extent` */
+int nest_lanes(const ir_func *f, const plan_step *s, int vector_bytes, int64_t extent);
 /* writes v, computed at each index of its shape and cast to `to`, to base at off + sum of index * stride (elements) */
 void nest_copy(kern *k, ir_val v, dtype to, lval base, const int64_t *stride, int64_t off);
 

@@ -16,7 +16,7 @@
 #define MAX_UNROLL 4
 #define MAX_JAM 4
 #define MAX_BODY 2100 /* instructions, about: a longer loop doesn't fit what holds decoded ones */
-#define MAX_LINES 16 /* transposed at a time */
+#define MAX_LINES 16  /* transposed at a time */
 
 typedef struct body {
     nest n;
@@ -68,23 +68,34 @@ static int width_of(const ir_func *f, ir_val v, int widest)
     return bytes > widest ? bytes : widest;
 }
 
-static int lanes_for(const body *b, const cg *c, const ir_func *f, int64_t extent)
+static int lanes_within(int vector_bytes, int widest, int64_t extent)
+{
+    int lanes = vector_bytes / (widest ? widest : 4);
+    while (lanes > 1 && lanes / 2 >= extent)
+        lanes /= 2;
+    return lanes;
+}
+
+int nest_lanes(const ir_func *f, const plan_step *s, int vector_bytes, int64_t extent)
 {
     int widest = 0;
-    if (!b->s)
-        widest = width_of(f, b->v, b->to == DT_NONE || b->to == DT_BOOL ? 0 : dt_bytes(b->to));
-    for (uint32_t i = 0; b->s && i < b->s->items.n; i++) {
-        ir_op o = b->s->items.at[i];
+    for (uint32_t i = 0; i < s->items.n; i++) {
+        ir_op o = s->items.at[i];
         ir_code code = ir_op_code(f, o);
         if (code == IR_OP_store || is_reduce(f, o) || code == IR_OP_cast || (code >= IR_OP_eq && code <= IR_OP_ge))
             widest = width_of(f, ir_in(f, o, code == IR_OP_store), widest);
         if (ir_nout(f, o) && !is_reduce(f, o))
             widest = width_of(f, ir_out(f, o, 0), widest);
     }
-    int lanes = c->vector_bytes / (widest ? widest : 4);
-    while (lanes > 1 && lanes / 2 >= extent)
-        lanes /= 2;
-    return lanes;
+    return lanes_within(vector_bytes, widest, extent);
+}
+
+static int lanes_for(const body *b, const cg *c, const ir_func *f, int64_t extent)
+{
+    if (b->s)
+        return nest_lanes(f, b->s, c->vector_bytes, extent);
+    return lanes_within(c->vector_bytes, width_of(f, b->v, b->to == DT_NONE || b->to == DT_BOOL ? 0 : dt_bytes(b->to)),
+                        extent);
 }
 
 /* does an element depend on its row-major index only, through buffers? then all dimensions are one */

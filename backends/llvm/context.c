@@ -14,7 +14,7 @@ void cg_init(cg *c, arena *a, const cg_target *t)
     cg_errors_init(&c->errors, a);
 }
 
-static int widest(const cg *c)
+int cg_widest(const cg *c)
 {
     if (cg_has(c, "+avx512f") && cg_has(c, "+avx512vl") && cg_has(c, "+avx512bw") && cg_has(c, "+avx512dq"))
         return 64;
@@ -37,7 +37,7 @@ bool cg_open(cg *c, const char *module_name)
     c->f32 = LLVMFloatTypeInContext(c->cx);
     c->f64 = LLVMDoubleTypeInContext(c->cx);
     c->ptr = LLVMPointerTypeInContext(c->cx, 0);
-    c->vector_bytes = widest(c);
+    c->vector_bytes = cg_widest(c);
     c->scalef = c->vector_bytes == 64;
     if (!cg_target_machine(c))
         return false;

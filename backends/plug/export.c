@@ -10,6 +10,7 @@ const tile_codegen tile_codegen_table = {
     .find = backend_find,
     .cpu_object = cpu_object,
     .cpu_object_for = cpu_object_for,
+    .cpu_explain = cpu_explain,
     .cpu_host_describe = cpu_host_describe,
     .gpu_compile = gpu_compile,
 };

@@ -106,6 +106,11 @@ bool cpu_object_for(arena *a, const ir_func *k, const backend_target *t, str *ob
     return codegen() ? plug.table->cpu_object_for(a, k, t, object, info, d) : missing(d);
 }
 
+bool cpu_explain(arena *a, const ir_func *k, const backend_target *t, cpu_facts *out, diags *d)
+{
+    return codegen() ? plug.table->cpu_explain(a, k, t, out, d) : missing(d);
+}
+
 str cpu_host_describe(arena *a)
 {
     return codegen() ? plug.table->cpu_host_describe(a) : S("unknown");

@@ -82,7 +82,8 @@ expect 2 'number of launches' $tilec run scale.tile scale --time=often
 expect 2 'ARG=FILE.npy' $tilec run scale.tile scale --save y
 expect 2 'ARG=VALUE' $tilec run scale.tile scale x
 expect 2 "build needs -o OUT.o" $tilec build scale.tile
-expect 2 "this version has no command 'explain'" $tilec explain scale.tile
+expect 2 "explain needs one file, found 0" $tilec explain
+expect 2 "unknown target 'cpux'" $tilec explain scale.tile --target=cpux
 
 # help and information
 expect 0 '--stage=STAGE' $tilec --help
