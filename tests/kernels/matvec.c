@@ -1,4 +1,4 @@
-/* matvec.c: matvec.tile and matvec_quant.tile: odd numbers of rows and blocks, against the weights as numbers. */
+/* matvec.c: matvec.tile, matvec_quant.tile and matmul_quant.tile: odd numbers of rows and blocks, against the weights as numbers. */
 #include "kernels/ref/ref.h"
 #include "tests/kernels/kit.h"
 
@@ -59,14 +59,16 @@ static unsigned char *random_blocks(kt *t, const ref_gguf_format *f, int64_t n)
     return raw;
 }
 
-static void quantised(const char *format, int64_t m, int64_t n, int64_t blocks, int64_t rows, int64_t step)
+/* tiles: by matmul_quant.tile, of rows x step */
+static void quantised_by(bool tiles, const char *format, int64_t m, int64_t n, int64_t blocks, int64_t rows,
+                         int64_t step)
 {
     kt t;
     char kernel[32];
     const ref_gguf_format *f = ref_gguf_find(format);
-    snprintf(kernel, sizeof kernel, "matvec_%s", format);
-    if (!kt_begin(&t, "matvec_quant", kernel, "%lldx%lldx%lld rows %lld by %lld", (long long)m, (long long)n,
-                  (long long)blocks, (long long)rows, (long long)step))
+    snprintf(kernel, sizeof kernel, "%s_%s", tiles ? "matmul" : "matvec", format);
+    if (!kt_begin(&t, tiles ? "matmul_quant" : "matvec_quant", kernel, "%lldx%lldx%lld rows %lld by %lld", (long long)m,
+                  (long long)n, (long long)blocks, (long long)rows, (long long)step))
         return;
     int64_t k = blocks * f->qk, wn[] = {n, blocks, f->bytes}, xn[] = {m, k}, bn[] = {m, k / 32}, yn[] = {m, n};
     unsigned char *raw = random_blocks(&t, f, n * blocks);
@@ -88,9 +90,14 @@ static void quantised(const char *format, int64_t m, int64_t n, int64_t blocks, 
     double *slack = kt_slack(&t);
     for (int64_t i = 0; i < m * n; i++) /* what is subtracted may be some times what remains */
         slack[i] = mag[i] * (64 + sqrt((double)k)) * 0x1p-24;
-    kt_def(&t, "ROWS=%lld", (long long)rows);
-    kt_def(&t, f->qk == 32 ? "KB=%lld" : "SB=%lld", (long long)step);
+    kt_def(&t, tiles ? "BM=%lld" : "ROWS=%lld", (long long)rows);
+    kt_def(&t, tiles ? "BN=%lld" : f->qk == 32 ? "KB=%lld" : "SB=%lld", (long long)step);
     kt_end(&t);
+}
+
+static void quantised(const char *format, int64_t m, int64_t n, int64_t blocks, int64_t rows, int64_t step)
+{
+    quantised_by(false, format, m, n, blocks, rows, step);
 }
 
 void kt_matvec(void)
@@ -113,6 +120,10 @@ void kt_matvec(void)
         quantised(small[f], 1, 3, 7, 1, 4);
         quantised(small[f], 1, 3, 5, 3, 3);
         quantised(small[f], 2, 2, 3, 2, 1);
+        quantised_by(true, small[f], 1, 1, 1, 64, 64);
+        quantised_by(true, small[f], 33, 70, 5, 32, 64);
+        quantised_by(true, small[f], 65, 131, 18, 64, 64);
+        quantised_by(true, small[f], 20, 50, 3, 13, 36);
     }
     static const char *const rest_small[] = {"q5_0", "q5_1", "iq4_nl"};
     static const char *const rest_large[] = {"q2_k", "q3_k", "q5_k", "iq4_xs"};
