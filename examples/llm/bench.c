@@ -131,6 +131,27 @@ static void print_row(const bench *b, const figure *f, bool first)
     fflush(stdout);
 }
 
+static void say_times(const bench *b, const engine_time *times, uint32_t n, int steps)
+{
+    for (uint32_t i = 0; b->o->verbose && i < n; i++)
+        fprintf(stderr, "%-16s %6.1f launches %9.1f us %7.2f GB/s\n", times[i].name, (double)times[i].launches / steps,
+                1e6 * times[i].seconds / steps, times[i].bytes / times[i].seconds / 1e9);
+}
+
+/* where the time of a prompt goes */
+static bool profile_prompt(bench *b)
+{
+    uint32_t n;
+    clear(b);
+    engine_profile(b->s->eng, true);
+    if (!prompt_once(b))
+        return false;
+    const engine_time *times = engine_times(b->s->eng, &n);
+    say_times(b, times, n, 1);
+    engine_profile(b->s->eng, false);
+    return true;
+}
+
 /* one decode step with a cache of p tokens, kernel by kernel */
 static int plot(bench *b)
 {
@@ -150,9 +171,7 @@ static int plot(bench *b)
     const engine_time *times = engine_times(e, &n);
     if (!plot_step(b->o->plot, model_title(b->s->model), b->p, times, n, STEPS, &why))
         return complain("cannot write '%s': %.*s", b->o->plot, STR_ARG(why));
-    for (uint32_t i = 0; b->o->verbose && i < n; i++)
-        fprintf(stderr, "%-16s %6.1f launches %9.1f us %7.2f GB/s\n", times[i].name, (double)times[i].launches / STEPS,
-                1e6 * times[i].seconds / STEPS, times[i].bytes / times[i].seconds / 1e9);
+    say_times(b, times, n, STEPS);
     engine_profile(e, false);
     return 0;
 }
@@ -172,6 +191,8 @@ static int run(bench *b)
         if (!measure(b, part ? generate_once : prompt_once, &f))
             return complain_error(&b->err);
         last = f;
+        if (!part && b->o->verbose && !profile_prompt(b))
+            return complain_error(&b->err);
         if (b->o->json)
             print_json(b, &f);
         else

@@ -64,7 +64,7 @@ static bool ints(engine *e, int32_t **to, int64_t n)
     return *to && tile_fill(e->dev, NULL, *to, 0, n * (int64_t)sizeof(int32_t), e->err) == TILE_OK;
 }
 
-/* SHORT rows of the widest activations, in their copies */
+/* LOGIT_ROWS rows, as many as are taken one by one, of the widest activations, in their copies */
 static bool make_i8_buffers(engine *e)
 {
     int64_t most = 32;
@@ -75,8 +75,8 @@ static bool make_i8_buffers(engine *e)
             if (all[k]->cols * all[k]->copies > most)
                 most = all[k]->cols * all[k]->copies;
     }
-    e->q8 = engine_alloc(e, SHORT * most);
-    return e->q8 && floats(e, &e->q8_scale, SHORT, most / 32) && floats(e, &e->q8_sum, SHORT, most / 32);
+    e->q8 = engine_alloc(e, LOGIT_ROWS * most);
+    return e->q8 && floats(e, &e->q8_scale, LOGIT_ROWS, most / 32) && floats(e, &e->q8_sum, LOGIT_ROWS, most / 32);
 }
 
 static bool make_buffers(engine *e)
@@ -84,7 +84,6 @@ static bool make_buffers(engine *e)
     const model_params *p = e->p;
     int64_t n = CHUNK, few = e->o.sequences > LOGIT_ROWS ? e->o.sequences : LOGIT_ROWS;
     int64_t wide = p->dim > p->heads * p->head_dim ? p->dim : p->heads * p->head_dim;
-    int64_t most = p->ff > wide ? p->ff : wide; /* of a weight's columns */
     e->seeds = engine_alloc(e, few * (int64_t)sizeof *e->seeds);
     return make_i8_buffers(e) && e->seeds && ints(e, &e->ids, n) && ints(e, &e->pos, n) && ints(e, &e->seqs, n) &&
            ints(e, &e->lens, e->o.sequences) && ints(e, &e->picked, few) && ints(e, &e->recent, REPEAT_LIMIT) &&
@@ -94,7 +93,7 @@ static bool make_buffers(engine *e)
            floats(e, &e->val, n, (int64_t)p->kv_heads * p->head_dim) &&
            floats(e, &e->att, n, (int64_t)p->heads * p->head_dim) && floats(e, &e->gate, n, p->ff) &&
            floats(e, &e->up, n, p->ff) && floats(e, &e->logits, few, p->vocab) && floats(e, &e->nll, few, 1) &&
-           floats(e, &e->lse, few, 1) && floats(e, &e->wide, 1, most > WIDE ? most : WIDE);
+           floats(e, &e->lse, few, 1);
 }
 
 static bool open_parts(engine *e)
@@ -276,6 +275,7 @@ static bool eval_chunk(engine *e, int32_t seq, const int32_t *ids, int32_t n, lo
     int32_t pos[CHUNK], seqs[CHUNK], length = (int32_t)(e->kv.length[seq] + n);
     engine_step s = {.n = n, .seq = seq, .reach = reach_of(e, length), .want = want};
     e->filled = length;
+    e->by_row = n <= SHORT;
     for (int32_t i = 0; i < n; i++) {
         pos[i] = length - n + i;
         seqs[i] = seq;
@@ -352,6 +352,7 @@ bool engine_decode(engine *e, const int32_t *ids, int32_t n, tile_error *err)
     if (n < 1 || n > e->o.sequences || n > LOGIT_ROWS)
         return fail(e->err, TILE_E_ARGUMENT, "more sequences than the engine was opened for");
     e->filled = 0;
+    e->by_row = true; /* a batch must give what each of its sequences gives alone */
     for (int32_t i = 0; i < n; i++) {
         if (!check_room(e, e->kv.length[i], 1))
             return false;

@@ -15,10 +15,10 @@
 
 enum {
     CHUNK = 512,       /* tokens of a step at most */
-    FEW = 8,           /* tokens of a step that is captured */
-    SHORT = 48,        /* tokens of a step that go through the kernels of one token, one after the other */
+    FEW = 8,           /* sequences of a captured step */
+    SHORT = 16,        /* tokens of a prompt that is not worth packing weights for */
     LOGIT_ROWS = 64,   /* rows of logits at a time where all are asked for */
-    WIDE = 1 << 20,    /* elements of a weight that are dequantised at a time; a row at least */
+    TILE_ROWS = 64,    /* of products of many rows; four times as many where that divides */
     REPEAT_LIMIT = 256 /* tokens that a repetition penalty looks back on at most */
 };
 
@@ -40,9 +40,10 @@ typedef struct matrix {
     int64_t rows, cols;
     bool quantised;
     int32_t copies;           /* of 8-bit activations, side by side (fused.tile) */
-    tile_kernel *few;         /* products with up to FEW rows of activations */
-    tile_kernel *i8, *i8_add; /* with few rows of 8-bit activations; adding to what is there; NULL: not this format */
-    tile_kernel *many;        /* with more of them; of quantised weights: dequantises rows, for a product of floats */
+    tile_kernel *i8, *i8_add; /* few rows of 8-bit activations; adding to what is there; NULL: not this format */
+    tile_kernel *few;         /* products with a few rows of floats */
+    tile_kernel *some, *many; /* with a multiple of TILE_ROWS, of 4 TILE_ROWS */
+    tile_kernel *widen;       /* quantised: rows as floats */
 } matrix;
 
 typedef struct layer {
@@ -100,11 +101,11 @@ struct engine {
     int8_t *q8;      /* activations as 8-bit integers: [CHUNK, widest] */
     float *q8_scale; /* of each 32 of them */
     float *q8_sum;
-    float *wide; /* f32[WIDE]: rows of a weight, dequantised */
     float *lse;  /* of the logits whose cost is asked for */
     float *rows; /* host's copy of logits where the device has memory of its own */
     replay replays[FEW + 1];
     int64_t filled; /* positions that the step under way looks at, of all its sequences */
+    bool by_row;    /* products take the rows of the step under way one by one, as those of one token */
     bool prepare;   /* op_launch compiles and reserves, and runs nothing */
     bool profile;
     engine_time times[K_COUNT + 1];

@@ -39,6 +39,7 @@ bool forward(engine *e, const engine_step *s)
     if (s->want == LOGITS_ALL)
         return op_norm(e, e->x, &e->norm, e->h, s->n);
     int32_t rows = s->seq < 0 ? s->n : 1;
+    e->by_row = true;
     float *last = e->x + (int64_t)(s->n - rows) * e->p->dim;
     return op_norm_for(e, &e->head, last, &e->norm, e->h, rows) && op_linear(e, &e->head, e->h, e->logits, rows);
 }

@@ -75,10 +75,10 @@ bool op_norm(engine *e, const float *x, const tile_tensor *w, float *y, int32_t 
     return RUN(NORM, 0, T(in), T(*w), T(out), tile_arg_float(e->p->norm_eps));
 }
 
-/* whether a product of n rows takes 8-bit activations */
-static bool takes_i8(const matrix *w, int32_t n)
+/* whether a product takes 8-bit activations: only those by row have kernels that do */
+static bool takes_i8(const engine *e, const matrix *w)
 {
-    return w->i8 && n <= SHORT;
+    return w->i8 && e->by_row;
 }
 
 /* the 8-bit activations of n rows of k */
@@ -95,7 +95,7 @@ static acts acts_of(engine *e, const matrix *w, int32_t n)
 
 bool op_acts(engine *e, const matrix *next, const float *x, int32_t n)
 {
-    if (!takes_i8(next, n))
+    if (!takes_i8(e, next))
         return true;
     tile_tensor in = tensor2(x, TILE_F32, n, next->cols);
     acts a = acts_of(e, next, n);
@@ -104,7 +104,7 @@ bool op_acts(engine *e, const matrix *next, const float *x, int32_t n)
 
 bool op_norm_for(engine *e, const matrix *next, const float *x, const tile_tensor *w, float *y, int32_t n)
 {
-    if (!takes_i8(next, n) || e->o.mode == MODE_EAGER)
+    if (!takes_i8(e, next) || e->o.mode == MODE_EAGER)
         return op_norm(e, x, w, y, n) && op_acts(e, next, y, n);
     tile_tensor in = tensor2(x, TILE_F32, n, e->p->dim), out = tensor2(y, TILE_F32, n, e->p->dim);
     acts a = acts_of(e, next, n);
@@ -115,26 +115,6 @@ bool op_norm_heads(engine *e, float *x, const tile_tensor *w, int32_t heads, int
 {
     tile_tensor t = tensor3(x, TILE_F32, n, heads, e->p->head_dim);
     return RUN(NORM_HEADS, 0, T(t), T(*w), T(t), tile_arg_float(e->p->norm_eps));
-}
-
-/* a weight's rows as floats, so many at a time, and their product */
-static bool linear_widened(engine *e, const matrix *w, kernel_id id, const tile_tensor *in, tile_tensor out)
-{
-    int64_t step = WIDE / w->cols > 0 ? WIDE / w->cols : 1;
-    tile_tensor rows = w->t, bias = w->bias;
-    for (int64_t at = 0; at < w->rows; at += step) {
-        int64_t n = w->rows - at < step ? w->rows - at : step;
-        rows.data = (char *)w->t.data + at * w->t.strides[0];
-        rows.sizes[0] = bias.sizes[0] = out.sizes[1] = n;
-        tile_tensor wide = tensor2(e->wide, TILE_F32, n, w->cols);
-        tile_arg widen[] = {T(rows), tile_arg_none(), T(wide), tile_arg_float(1.0)};
-        tile_arg args[] = {T(*in), T(wide), bias.data ? T(bias) : tile_arg_none(), T(out)};
-        if (!op_launch(e, w->many, id, widen, 4, 0) || !op_launch(e, e->k[K_DENSE], id, args, 4, 0))
-            return false;
-        out.data = (float *)out.data + n;
-        bias.data = bias.data ? (float *)bias.data + n : NULL;
-    }
-    return true;
 }
 
 #define BYTES(w) tile_arg_ptr((w).t.data, TILE_U8)
@@ -148,30 +128,45 @@ static bool linear_i8(engine *e, tile_kernel *k, const matrix *w, kernel_id id, 
     return op_launch(e, k, id, args, 6, (double)w->w->bytes);
 }
 
+/* Rows that a product of many is asked for: whole tiles, as cut ones are slow. Buffers of a step have CHUNK rows, a
+ * multiple of it; what the rows behind the last one hold matters to nobody. */
+static int32_t whole_tiles(int32_t n)
+{
+    return (n + TILE_ROWS - 1) / TILE_ROWS * TILE_ROWS;
+}
+
+/* y = W x + bias, and + y where `add`; plain floats have no kernel for that */
+static bool linear_float(engine *e, const matrix *w, kernel_id id, const float *x, float *y, int32_t n, bool add)
+{
+    if (!e->by_row)
+        n = whole_tiles(n);
+    tile_tensor in = tensor2(x, TILE_F32, n, w->cols), out = tensor2(y, TILE_F32, n, w->rows);
+    tile_kernel *k = e->by_row ? w->few : n % (4 * TILE_ROWS) ? w->some : w->many;
+    tile_arg dense[] = {T(in), T(w->t), BIAS(*w), T(out)};
+    tile_arg blocks[] = {T(in), T(w->t), BIAS(*w), add ? T(out) : tile_arg_none(), T(out)};
+    return w->quantised ? op_launch(e, k, id, blocks, 5, (double)w->w->bytes)
+                        : op_launch(e, k, id, dense, 4, (double)w->w->bytes);
+}
+
 bool op_linear(engine *e, const matrix *w, const float *x, float *y, int32_t n)
 {
-    tile_tensor in = tensor2(x, TILE_F32, n, w->cols), out = tensor2(y, TILE_F32, n, w->rows);
-    tile_arg dense[] = {T(in), T(w->t), BIAS(*w), T(out)};
-    tile_arg any[] = {T(in), T(w->t), BIAS(*w), tile_arg_none(), T(out)};
     kernel_id id = w == &e->head ? K_HEAD : K_LINEAR;
-    if (takes_i8(w, n))
-        return linear_i8(e, w->i8, w, id, y, n);
-    if (!w->quantised)
-        return op_launch(e, n <= FEW ? w->few : w->many, id, dense, 4, (double)w->w->bytes);
-    return n <= SHORT ? op_launch(e, w->few, id, any, 5, (double)w->w->bytes) : linear_widened(e, w, id, &in, out);
+    return takes_i8(e, w) ? linear_i8(e, w->i8, w, id, y, n) : linear_float(e, w, id, x, y, n, false);
 }
 
 bool op_linear_add(engine *e, const matrix *w, const float *x, float *y, int32_t n)
 {
-    if (takes_i8(w, n) && e->o.mode == MODE_COMPILED)
+    if (e->o.mode == MODE_COMPILED && takes_i8(e, w))
         return linear_i8(e, w->i8_add, w, K_LINEAR, y, n);
+    if (e->o.mode == MODE_COMPILED && w->quantised)
+        return linear_float(e, w, K_LINEAR, x, y, n, true);
     return op_linear(e, w, x, e->h, n) && RUN(ADD, 0, tile_arg_ptr(y, TILE_F32), tile_arg_ptr(e->h, TILE_F32),
                                               tile_arg_ptr(y, TILE_F32), tile_arg_int((int64_t)n * w->rows));
 }
 
 bool op_qkv(engine *e, const layer *l, const float *x, int32_t n)
 {
-    if (!l->qkv || n > SHORT || e->o.mode == MODE_EAGER)
+    if (!l->qkv || !e->by_row || e->o.mode == MODE_EAGER)
         return op_linear(e, &l->q, x, e->q, n) && op_linear(e, &l->k, x, e->key, n) &&
                op_linear(e, &l->v, x, e->val, n);
     acts a = acts_of(e, &l->q, n);
@@ -184,7 +179,7 @@ bool op_qkv(engine *e, const layer *l, const float *x, int32_t n)
 
 bool op_gate_up(engine *e, const layer *l, const float *x, float *y, int32_t n)
 {
-    if (!l->gate_up || n > SHORT || e->o.mode == MODE_EAGER)
+    if (!l->gate_up || !e->by_row || e->o.mode == MODE_EAGER)
         return op_linear(e, &l->gate, x, y, n) && op_linear(e, &l->up, x, e->up, n) &&
                RUN(SILU, 0, tile_arg_ptr(y, TILE_F32), tile_arg_ptr(e->up, TILE_F32), tile_arg_ptr(y, TILE_F32),
                    tile_arg_int((int64_t)n * e->p->ff));

@@ -9,6 +9,7 @@
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static tile_dtype float_type(weight_type t)
 {
@@ -128,20 +129,28 @@ static bool pick_fused(engine *e, layer *l)
 /* the kernels that multiply by weights of this type */
 static bool pick_kernels(engine *e, matrix *m)
 {
-    char consts[64];
+    char consts[128];
     m->quantised = float_type(m->w->type) == TILE_ANY;
     if (!pick_i8(e, m))
         return false;
     if (!m->quantised) {
-        m->few = kernels_find(e->lib, "llm/products.tile", "linear_f32", "BM=1 BN=16 BK=64", e->err);
-        m->many = e->k[K_DENSE];
-    } else {
-        format_consts(m, "blocks", consts);
-        m->few = kernels_find(e->lib, "matmul_gguf.tile", "matvec_gguf", consts, e->err);
-        format_consts(m, "gguf", consts);
-        m->many = m->few ? kernels_find(e->lib, "dequantise.tile", "dequantise", consts, e->err) : NULL;
+        m->few = kernels_find(e->lib, "llm/products.tile", "linear_f32", "BM=1 BN=16", e->err);
+        m->some = kernels_find(e->lib, "llm/products.tile", "linear_f32", "BM=64 BN=128", e->err);
+        m->many = kernels_find(e->lib, "llm/products.tile", "linear_f32", "BM=256 BN=128", e->err);
+        return m->few && m->some && m->many;
     }
-    return m->few && m->many;
+    format_consts(m, "gguf", consts);
+    m->widen = kernels_find(e->lib, "dequantise.tile", "dequantise", consts, e->err);
+    format_consts(m, "blocks", consts);
+    m->few = kernels_find(e->lib, "matmul_gguf.tile", "matvec_gguf", consts, e->err);
+    /* of many rows the rounding to bf16 loses less than that to 8 bits */
+    const char *compute = e->o.act == ACT_I8 ? "bf16" : "f32";
+    size_t n = strlen(consts);
+    snprintf(consts + n, sizeof consts - n, " COMPUTE=%s BM=64 BN=128", compute);
+    m->some = kernels_find(e->lib, "matmul_gguf.tile", "linear_gguf", consts, e->err);
+    snprintf(consts + n, sizeof consts - n, " COMPUTE=%s BM=256 BN=256", compute);
+    m->many = kernels_find(e->lib, "matmul_gguf.tile", "linear_gguf", consts, e->err);
+    return m->widen && m->few && m->some && m->many;
 }
 
 static bool take_matrix(engine *e, const char *name, matrix *m)
@@ -231,7 +240,7 @@ static bool take_embedding(engine *e)
     if (!take_matrix(e, "token_embd.weight", &e->embedding))
         return false;
     e->embed =
-        e->embedding.quantised ? e->embedding.many : kernels_find(e->lib, "embedding.tile", "embedding", "", e->err);
+        e->embedding.quantised ? e->embedding.widen : kernels_find(e->lib, "embedding.tile", "embedding", "", e->err);
     return e->embed != NULL;
 }
 

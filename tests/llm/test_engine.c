@@ -217,15 +217,17 @@ START_TEST(batch)
     for (int mode = 0; mode < 2; mode++) {
         int64_t words = model_get_params(model)->vocab;
         tile_error err;
-        engine *many = opened((engine_options){.mode = (engine_mode)mode, .sequences = 3});
+        enum { MANY = 12 }; /* more than a captured step has */
+        engine *many = opened((engine_options){.mode = (engine_mode)mode, .sequences = MANY, .context = 128});
         engine *alone = opened((engine_options){.mode = (engine_mode)mode});
         float *got = malloc((size_t)words * 5 * sizeof *got);
-        int64_t length[3] = {40, 7, 90};
-        for (int32_t s = 0; s < 3; s++)
-            ck_assert(engine_eval(many, s, ids + 10 * s, length[s], LOGITS_LAST, NULL, NULL, &err));
+        for (int32_t s = 0; s < MANY; s++)
+            ck_assert(engine_eval(many, s, ids + 10 * s, s == 1 ? 7 : 5 + s * 6, LOGITS_LAST, NULL, NULL, &err));
         for (int64_t i = 0; i < 5; i++) {
-            int32_t next[3] = {ids[200 + i], ids[300 + i], ids[400 + i]};
-            ck_assert_msg(engine_decode(many, next, 3, &err), "%s", err.text);
+            int32_t next[MANY];
+            for (int32_t s = 0; s < MANY; s++)
+                next[s] = s == 1 ? ids[300 + i] : ids[20 * s + i];
+            ck_assert_msg(engine_decode(many, next, i % 2 ? MANY : 3, &err), "%s", err.text);
             memcpy(got + i * words, engine_logits(many, 1), (size_t)words * sizeof *got);
         }
         ck_assert(engine_eval(alone, 0, ids + 10, 7, LOGITS_LAST, NULL, NULL, &err));
