@@ -62,7 +62,7 @@ typedef struct nest {
     kern *k;
     int inner; /* level of the vector loop; -1: straight-line code */
     lblock block[IR_MAX_RANK + 2];
-    int step; /* id of the plan step, -1 = none */
+    int step;     /* id of the plan step, -1 = none */
     int ordinal;  /* among those, from 0 */
     uint32_t own; /* the index, in sets, of what code is being made for */
     int lanes;
@@ -78,6 +78,9 @@ typedef struct nest {
     map64 wide; /* products.c: values of whole blocks, for one chunk; ids in wides */
     VEC(lval) wides;
     VEC(stream) streams;
+    bool prefix;       /* what the stores of a row write is its beginning: masks that the main part takes as true */
+    lval sure;         /* i1, of a row: the compares in its masks hold for a beginning, none wraps; NULL = always */
+    lval live;         /* i1, of the tail's chunk: some lane is stored; NULL = no store yet */
     VEC(lval) limits;  /* i64: elements for which an assumption holds, known before the vector loop */
     VEC(lval) aligned; /* i1: the rows that streaming stores go to begin at a vector boundary */
 } nest;
@@ -101,7 +104,7 @@ struct kern {
     lval *scalar;              /* by value id: SCALAR and rank-0 DATA */
     lval *shift;               /* by value id: how far a SHIFT value has moved */
     int64_t cache_bytes;
-    int nests; /* steps of the program that are nests, outside its loops */
+    int nests;           /* steps of the program that are nests, outside its loops */
     VEC(row_read) reads; /* by top-level nests so far: what follows them in memory is likely wanted next */
     int depth;           /* of regions */
     ir_op held;          /* the dot of the loop at hand, done by its blocks */
@@ -152,9 +155,9 @@ void point_memory(kern *k, ir_op o); /* rank-0 load, store, atomic */
 lval atomic_one(kern *k, ir_op o, lval p, const lval *x);
 
 lval mem_mask(nest *n, ir_op o, uint32_t operand, uint32_t at); /* of a load or store, NULL = every lane */
-lval mem_zeros(kern *k);                                       /* address of 64 bytes of zeros */
-lval mem_or_zeros(kern *k, lval p, lval on);                   /* p, or that where on (NULL = yes) is false */
-void note_stream(nest *n, ir_op o, lv p, lval where);          /* load o reads a row from p, by instruction `where` */
+lval mem_zeros(kern *k);                                        /* address of 64 bytes of zeros */
+lval mem_or_zeros(kern *k, lval p, lval on);                    /* p, or that where on (NULL = yes) is false */
+void note_stream(nest *n, ir_op o, lv p, lval where);           /* load o reads a row from p, by instruction `where` */
 
 /* products.c: sums of products of bytes along the last dimension */
 lv products(nest *n, ir_op o, uint32_t at);
@@ -206,8 +209,8 @@ void reduce_along(nest *n, ir_op o, int rank, const int64_t *shape);
 /* whole.c, whole_dot.c, whole_scan.c */
 void whole_emit(kern *k, int step);
 void whole_dot(kern *k, const plan_step *s);
-bool dot_blocked(const kern *k, ir_op dot, ir_val acc);   /* may turns of a loop be packed before they are multiplied? */
-int64_t dot_steps(const kern *k, ir_op dot);              /* how many */
+bool dot_blocked(const kern *k, ir_op dot, ir_val acc); /* may turns of a loop be packed before they are multiplied? */
+int64_t dot_steps(const kern *k, ir_op dot);            /* how many */
 /* rows and columns of a result that are wanted, i64; NULL = all */
 typedef struct dot_limits {
     lval rows, columns;

@@ -404,6 +404,57 @@ void fetch_streams(nest *n, const uint32_t *own, int side, int64_t rows, int unr
     cg_at(c, end);
 }
 
+/* conjunctions and disjunctions of compares and of what is one for a row: where they turn false they stay so */
+static bool falls_once(const ir_func *f, ir_val v)
+{
+    if (ir_type_rank(f->m, ir_vtype(f, v)) == 0)
+        return true;
+    ir_op o = ir_def(f, v);
+    if (!o.id)
+        return false;
+    switch (ir_op_code(f, o)) {
+    case IR_OP_and:
+    case IR_OP_or:
+        return falls_once(f, ir_in(f, o, 0)) && falls_once(f, ir_in(f, o, 1));
+    case IR_OP_lt:
+    case IR_OP_le:
+    case IR_OP_gt:
+    case IR_OP_ge:
+    case IR_OP_splat:
+        return true;
+    case IR_OP_broadcast:
+    case IR_OP_reshape:
+    case IR_OP_slice:
+        return falls_once(f, ir_in(f, o, 0));
+    default:
+        return false;
+    }
+}
+
+/* A mask that the main part takes as true, or that is one for a row, holds for a row's beginning alone: where a chunk
+ * of the tail stores nothing, none behind it does. The compares themselves are looked at in lanes.c. */
+static void note_prefix(nest *n, ir_op o, lval mask)
+{
+    kern *k = n->k;
+    cg *c = k->c;
+    if (n->part == PART_MAIN && n->prefix) {
+        ir_val v = ir_in(k->f, o, 2); /* only_stores() saw three operands */
+        lv m = ev(n, v, n->own);
+        bool constant = m.form == LV_UNI && LLVMIsAConstantInt(m.v);
+        bool taken = constant && LLVMConstIntGetZExtValue(m.v) && m.assumed;
+        n->prefix &= (taken || (m.form == LV_UNI && !constant && m.level < n->inner)) && falls_once(k->f, v);
+    } else if (n->prefix && mask) {
+        lval any = mask;
+        if (n->lanes > 1) {
+            lty bits = LLVMIntTypeInContext(c->cx, (unsigned)n->lanes);
+            any = cg_icmp(c, LLVMIntNE, LLVMBuildBitCast(c->b, mask, bits, ""), LLVMConstNull(bits));
+        }
+        n->live = n->live ? LLVMBuildOr(c->b, n->live, any, "") : any;
+    } else {
+        n->prefix = false;
+    }
+}
+
 void mem_store(nest *n, ir_op o)
 {
     kern *k = n->k;
@@ -417,6 +468,7 @@ void mem_store(nest *n, ir_op o)
     bool contiguous = p.form == LV_LIN && p.k == (int64_t)size;
     lval at = contiguous ? NULL : lv_vec(n, p);
     nest_enter(n, n->inner);
+    note_prefix(n, o, mask);
     cg_debug_loc(c, f->m, ir_o(f, o)->loc);
     x = to_memory(c, x, d);
     if (!at)

@@ -2,7 +2,7 @@
  *
  *   pre            (level inner - 1) rows' addresses, how far the masks hold: `end`, a multiple of U * W
  *   main  j < end  U chunks of W lanes, masks taken as true; a second copy stores past the caches, for big outputs
- *   tail  j < n    one chunk of W lanes, everything masked
+ *   tail  j < n    one chunk of W lanes, everything masked; ends early where a row's stores have ended
  *   done           sums across lanes
  *
  * Reductions along the vector dimension keep U accumulators; chunk number q goes to accumulator q mod U in both parts,
@@ -564,6 +564,24 @@ static void branch_back(cg *c, const vloop *v, lval end, lblock exit)
     LLVMBuildCondBr(c->b, cg_icmp(c, LLVMIntSLT, v->next, end), v->head, exit);
 }
 
+/* nothing is done but stores under masks, and what they need */
+static bool only_stores(kern *k, const body *b)
+{
+    const ir_func *f = k->f;
+    bool any = false;
+    for (uint32_t i = 0; b->s && i < b->s->items.n; i++) {
+        ir_op o = b->s->items.at[i];
+        ir_code code = ir_op_code(f, o);
+        if (code == IR_OP_store ? ir_nin(f, o) < 3 : !(ir_info(f, o)->flags & PURE) && code != IR_OP_load)
+            return false;
+        any |= code == IR_OP_store;
+        for (uint32_t q = 0; q < ir_nout(f, o); q++)
+            if (is_reduce(f, o) || k->p->v[ir_out(f, o, q).id].buffer >= 0)
+                return false;
+    }
+    return any && !b->red.n;
+}
+
 /* the parts of a vector loop, made first and joined by branches after */
 typedef struct parts {
     bool has_main, has_tail, stream;
@@ -578,6 +596,8 @@ static void make_parts(kern *k, body *b, parts *v)
     v->has_main = n->extent >= group;
     v->stream = v->has_main && b->may_stream && k->big;
     v->end = cg_i64(k->c, 0);
+    n->prefix = v->has_main && only_stores(k, b);
+    n->live = n->sure = NULL;
     if (v->has_main) {
         v->main = main_loop(k, b, false);
         close_phis(b, &v->main);
@@ -602,7 +622,15 @@ static void join_tail(kern *k, body *b, parts *v)
     cg *c = k->c;
     lval extent = cg_i64(c, b->n.extent);
     if (v->has_tail) {
-        branch_back(c, &v->tail, extent, v->done.head);
+        cg_at(c, v->tail.last);
+        lval more = cg_icmp(c, LLVMIntSLT, v->tail.next, extent);
+        if (b->n.prefix && b->n.live) {
+            lval on = b->n.live;
+            if (b->n.sure)
+                on = LLVMBuildOr(c->b, on, LLVMBuildNot(c->b, b->n.sure, ""), "");
+            more = LLVMBuildAnd(c->b, more, on, "");
+        }
+        LLVMBuildCondBr(c->b, more, v->tail.head, v->done.head);
         merge_in(k, b, &v->done, v->tail.last, v->tail.next, &v->tail, false);
         merge_in(k, b, &v->tail, v->mid.head, v->mid.j, &v->mid, true);
     }

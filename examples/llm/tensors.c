@@ -134,7 +134,7 @@ static bool pick_kernels(engine *e, matrix *m)
     if (!pick_i8(e, m))
         return false;
     if (!m->quantised) {
-        m->few = kernels_find(e->lib, "llm/products.tile", "linear_f32", "BM=1 BN=16", e->err);
+        m->few = kernels_find(e->lib, "llm/products.tile", "rows_f32", "ROWS=8", e->err);
         m->some = kernels_find(e->lib, "llm/products.tile", "linear_f32", "BM=64 BN=128", e->err);
         m->many = kernels_find(e->lib, "llm/products.tile", "linear_f32", "BM=256 BN=128", e->err);
         return m->few && m->some && m->many;
