@@ -7,11 +7,11 @@
  * A file is written under a name of its own and renamed: it appears whole or not at all, so any number of processes may
  * share the folder, and any may be killed at any moment. An entry that is short, altered, of another magic or another
  * key, or not ours (another user's file might hold any code) counts as absent; the next put replaces it. A folder that
- * can't be written or a full disk costs time, nothing else.
+ * can't be written or a full disk costs time, nothing else. An entry's time of change is when it was last used, to the
+ * minute, which cache_size.c goes by.
  */
 #include "runtime/cache.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -22,7 +22,7 @@
 #include <unistd.h>
 
 #define HEAD 32
-#define NAME_LENGTH 32
+#define USED_AGAIN 60 /* seconds after which another use is noted */
 #define MAX_ENTRY ((size_t)1 << 30)
 static const char magic[8] = {'t', 'i', 'l', 'e', 'c', '0', '0', '2'};
 
@@ -86,7 +86,15 @@ static void make_room(void *ctx)
     j->p = arena_alloc(j->a, j->n + 1, 16);
 }
 
-static bool read_file(arena *a, const char *path, str *out)
+static void mark_used(int fd, const struct stat *st)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    if (now.tv_sec - st->st_mtim.tv_sec >= USED_AGAIN)
+        (void)futimens(fd, NULL);
+}
+
+static bool read_file(arena *a, const char *path, bool used, str *out)
 {
     struct stat st;
     read_job j = {.a = a, .fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
@@ -98,6 +106,8 @@ static bool read_file(arena *a, const char *path, str *out)
         done = arena_try(a, make_room, &j);
         ok = done && read_whole(j.fd, j.p, j.n);
     }
+    if (ok && used)
+        mark_used(j.fd, &st);
     close(j.fd);
     if (!done)
         arena_raise(a);
@@ -109,7 +119,7 @@ bool cache_get(arena *a, str folder, cache_key k, str *out)
 {
     str all;
     uint64_t sum;
-    if (!folder.n || !read_file(a, entry_path(a, folder, k, ""), &all) || all.n < HEAD ||
+    if (!folder.n || !read_file(a, entry_path(a, folder, k, ""), true, &all) || all.n < HEAD ||
         memcmp(all.p, magic, sizeof magic) != 0 || memcmp(all.p + sizeof magic, &k, sizeof k) != 0)
         return false;
     memcpy(&sum, all.p + sizeof magic + sizeof k, sizeof sum);
@@ -170,6 +180,7 @@ void cache_put(arena *a, str folder, cache_key k, str bytes)
     sb_put(&b, (str){(const char *)&sum, sizeof sum});
     sb_put(&b, bytes);
     write_file(a, folder, entry_path(a, folder, k, ""), sb_str(&b));
+    cache_put_done(a, folder, (int64_t)b.n);
 }
 
 /* ---- choices ---- */
@@ -183,7 +194,7 @@ static str choice_text(arena *a, cache_key k, str line)
 str cache_get_choice(arena *a, str folder, cache_key k)
 {
     str all;
-    if (!folder.n || !read_file(a, entry_path(a, folder, k, ".tune"), &all))
+    if (!folder.n || !read_file(a, entry_path(a, folder, k, ".tune"), false, &all))
         return (str){0};
     const char *end = memchr(all.p, '\n', all.n);
     str line = {all.p, end ? (size_t)(end - all.p) : 0};
@@ -194,51 +205,4 @@ void cache_put_choice(arena *a, str folder, cache_key k, str line)
 {
     if (folder.n)
         write_file(a, folder, entry_path(a, folder, k, ".tune"), choice_text(a, k, line));
-}
-
-/* ---- the folder as a whole ---- */
-
-/* only names that we give are counted or removed */
-static bool add_file(const char *name, int64_t bytes, cache_sums *out)
-{
-    size_t n = strspn(name, "0123456789abcdef");
-    const char *rest = name + n;
-    bool tune = strncmp(rest, ".tune", 5) == 0;
-    rest += tune ? 5 : 0;
-    if (n != NAME_LENGTH)
-        return false;
-    if (*rest == '.' && rest[1 + strspn(rest + 1, "0123456789.")] == 0) {
-        out->left++;
-        return true;
-    }
-    if (*rest)
-        return false;
-    out->entries += !tune;
-    out->choices += tune;
-    out->bytes += bytes;
-    return true;
-}
-
-bool cache_sum(arena *a, str folder, bool clear, cache_sums *out, str *err)
-{
-    char *path = str_cstr(a, folder);
-    DIR *dir = folder.n ? opendir(path) : NULL;
-    struct dirent *e;
-    struct stat st;
-    *out = (cache_sums){0};
-    *err = (str){0};
-    if (!dir && folder.n && errno != ENOENT) {
-        *err = str_fmt(a, "cannot read '%s': %s", path, strerror(errno));
-        return false;
-    }
-    int failed = 0;
-    while (dir && (e = readdir(dir)))
-        if (fstatat(dirfd(dir), e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
-            add_file(e->d_name, st.st_size, out) && clear && unlinkat(dirfd(dir), e->d_name, 0) != 0)
-            failed = errno;
-    if (dir)
-        closedir(dir);
-    if (failed)
-        *err = str_fmt(a, "cannot empty '%s': %s", path, strerror(failed));
-    return !failed;
 }

@@ -15,8 +15,11 @@ static void run_sum(void *ctx)
 {
     sum_job *j = ctx;
     cache_sums sums;
+    int64_t limit;
     str why, folder = cache_folder(&j->a);
     j->code = TILE_OK;
+    if (!cache_limit(&j->a, &limit, &why) && !j->clear)
+        j->code = rt_fail(j->err, TILE_E_ARGUMENT, "%.*s", STR_ARG(why));
     if (!cache_sum(&j->a, folder, j->clear, &sums, &why))
         j->code = rt_fail(j->err, TILE_E_DEVICE, "%.*s", STR_ARG(why));
     if (!j->out)
@@ -25,6 +28,7 @@ static void run_sum(void *ctx)
     j->out->entries = sums.entries;
     j->out->bytes = sums.bytes;
     j->out->choices = sums.choices;
+    j->out->limit = limit;
 }
 
 static int sum(bool clear, tile_cache *out, tile_error *err)

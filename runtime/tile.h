@@ -216,11 +216,13 @@ typedef void tile_progress_fn(void *ctx, const char *what, int32_t done, int32_t
 int tile_tune(tile_kernel *k, tile_stream *stream, const int64_t grid[3], const tile_arg *args, int32_t nargs,
               tile_progress_fn *progress, void *ctx, tile_tuned *out, tile_error *err);
 
-/* Compiled code and the tuner's choices on disk, as TILE_CACHE_DIR, XDG_CACHE_HOME and HOME say. */
+/* Compiled code and the tuner's choices on disk, as TILE_CACHE_DIR, XDG_CACHE_HOME and HOME say; what was used longest
+ * ago goes when there is more than TILE_CACHE_SIZE allows (bytes, or with K, M, G, T; unless set 1G; 0: no bound). */
 typedef struct tile_cache {
     char path[1024];        /* empty: nothing is kept */
     int64_t entries, bytes; /* of compiled code, and of all */
     int64_t choices;
+    int64_t limit; /* bytes that compiled code may take, 0 = any */
 } tile_cache;
 int tile_cache_stats(tile_cache *out, tile_error *err);
 int tile_cache_clear(tile_error *err);

@@ -33,7 +33,10 @@ int tilec_cache(tilec *t)
     }
     if (!stats)
         return clear(&c);
-    printf("%s: %lld entries, %lld choices of the tuner, %lld bytes\n", c.path, (long long)c.entries,
+    printf("%s: %lld entries, %lld choices of the tuner, %lld bytes", c.path, (long long)c.entries,
            (long long)c.choices, (long long)c.bytes);
+    if (c.limit)
+        printf(" of at most %lld", (long long)c.limit);
+    printf("\n");
     return EXIT_DONE;
 }

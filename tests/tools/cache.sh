@@ -134,6 +134,57 @@ if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
     [ -e "${tilec%/*}/libtile_llvm.so" ] && says "a stranger's file" "the code generator can't be opened" add TILE_CACHE_DIR=c/d TILE_LLVM=$none
 fi
 
+# a bound: what was used longest ago goes first; the newest and what was used again stay
+block() { # BLOCK [NAME=VALUE...]
+    b=$1
+    shift
+    env "$@" "$tilec" run add.tile add -D BLOCK=$b x=arange:f32[100] out=zeros:f32[100] n=100 2>&1
+}
+count() {
+    ls "$1" | wc -l
+}
+for b in 1 2 4 8; do
+    is "block $b" block $b TILE_CACHE_DIR=lru
+    for f in lru/*; do
+        [ -e "lru.$b" ] || case " $known " in *" $f "*) ;; *) known="$known $f" && eval "entry$b=$f" && : >"lru.$b" ;; esac
+    done
+done
+[ "$(count lru)" = 4 ] || { failed=$((failed + 1)) && echo "FAILED: expected 4 entries, found $(count lru)"; }
+touch -d '9 hours ago' "$entry1"
+touch -d '8 hours ago' "$entry2"
+touch -d '7 hours ago' "$entry4"
+touch -d '6 hours ago' "$entry8"
+: >"$(echo "$entry1" | sed 's/$/.7.1000/')"
+touch -d '3 hours ago' "$entry1.7.1000"
+is "used again" block 1 TILE_CACHE_DIR=lru TILE_LLVM=$none
+all=$(cat lru/* | wc -c)
+is "over the bound" block 16 TILE_CACHE_DIR=lru TILE_CACHE_SIZE=$all
+for e in "entry2 $entry2" "what was left $entry1.7.1000"; do
+    [ ! -e "${e##* }" ] || { failed=$((failed + 1)) && echo "FAILED: $e is still there"; }
+done
+is "used last" block 1 TILE_CACHE_DIR=lru TILE_LLVM=$none
+is "written last" block 16 TILE_CACHE_DIR=lru TILE_LLVM=$none
+[ "$(cat lru/* | wc -c)" -le "$all" ] || { failed=$((failed + 1)) && echo "FAILED: the bound is passed"; }
+for i in 1 2 3 4 5 6 7 8 9 10; do # ten processes cut one folder, each writes what another removes
+    for b in 1 2 4 8 16 32 64 128; do
+        block $b TILE_CACHE_DIR=cut TILE_CACHE_SIZE=$((size * 3))
+    done >cut.$i &
+done
+wait
+for i in 1 2 3 4 5 6 7 8 9 10; do
+    is "process $i of ten that cut" sort -u cut.$i
+done
+[ "$(cat cut/* | wc -c)" -le $((size * 4)) ] || { failed=$((failed + 1)) && echo "FAILED: $(cat cut/* | wc -c) bytes, bound $((size * 3))"; }
+is "smaller than an entry" block 1 TILE_CACHE_DIR=tiny TILE_CACHE_SIZE=100
+[ "$(count tiny)" = 0 ] || { failed=$((failed + 1)) && echo "FAILED: an entry larger than the bound is kept"; }
+says "bound" "bytes of at most 1073741824" env TILE_CACHE_DIR=c/d "$tilec" cache stats
+says "another bound" "bytes of at most 3145728" env TILE_CACHE_DIR=c/d TILE_CACHE_SIZE=3M "$tilec" cache stats
+says "no bound" "bytes" env TILE_CACHE_DIR=c/d TILE_CACHE_SIZE=0 "$tilec" cache stats
+for wrong in lots -1 1X 1KK 99999999999999999999 9000000000G; do
+    says "size $wrong" "TILE_CACHE_SIZE: expected bytes" env TILE_CACHE_SIZE=$wrong "$tilec" cache stats
+    is "under size $wrong" add TILE_CACHE_DIR=c/d TILE_CACHE_SIZE=$wrong
+done
+
 # every stage of what is compiled, though it is on disk
 is "dumped" add TILE_CACHE_DIR=ten TILE_DUMP=dump
 says "stages" "laid.tir ll s tir" sh -c 'ls dump | sed "s/^add\.[0-9a-f]*\.//" | sort | tr "\n" " "'
