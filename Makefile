@@ -1,6 +1,7 @@
 # Makefile: `make help` lists the targets. build/<variant>/ mirrors the tree; generated sources live there too, never in git.
 B        ?= build/release
 CC       := gcc
+OBJCOPY  := objcopy
 OPT      ?= -O2 -g
 CCACHE   := $(shell command -v ccache 2>/dev/null)
 LLVM     := $(firstword $(shell command -v llvm-config-22 llvm-config 2>/dev/null) llvm-config-22)
@@ -56,7 +57,7 @@ $(B)/libplug.a: $(PLUG)
 RT       := $(BASE) $(call objs,compiler/types.c compiler/fold_eval.c compiler/hostcode.c compiler/optable.c backends/cpu/rt_ops.c) \
             $(call objs,$(addprefix runtime/,aot_launch.c aot_cpu.c check.c overlap.c reach.c device.c device_cpu.c stream.c error.c host.c show.c aot/drivers.c))
 $(B)/libtile_rt.o: $(RT)
-	$(call say,ld,$@)$(CC) -r -nostdlib -o $@ $^ && objcopy --wildcard --keep-global-symbol='tile_*' $@
+	$(call say,ld,$@)$(CC) -r -nostdlib -o $@ $^ && $(OBJCOPY) --wildcard --keep-global-symbol='tile_*' $@
 $(B)/libtile_rt.a: $(B)/libtile_rt.o
 $(B)/libtile_rt.so.$(VERSION): $(RT) tools/libtile.map
 	$(call say,ld,$@)$(CC) -shared -o $@ -Wl,-soname,libtile_rt.so.$(SOVERSION) -Wl,--version-script=tools/libtile.map -Wl,-z,defs \
@@ -150,7 +151,7 @@ bench: all
 	@$(B)/tile-bench
 
 # ---- one file with LLVM inside: needs libc and libm only ----
-LLVM_STATIC = $(shell $(LLVM) --link-static --libs x86codegen x86asmparser x86desc x86info nvptx passes orcjit irreader)
+LLVM_STATIC = $(shell $(LLVM) --link-static --libs x86codegen x86asmparser x86desc x86info aarch64codegen aarch64desc aarch64info nvptx passes orcjit irreader)
 static: $(B)/tilec-static $(B)/tile-bench-static
 $(B)/tilec-static: $(call objs,tools/tilec*.c) $(ROOMS)
 $(B)/tile-bench-static: $(call objs,tools/tile_bench*.c) $(ROOMS)

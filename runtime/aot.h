@@ -104,16 +104,31 @@ enum aot_feature {
     AOT_V4 = 4,
     AOT_BF16 = 8, /* avx512bf16 */
     AOT_VNNI = 16,
-    AOT_AMX = 32 /* amx-tile, amx-bf16, amx-int8, and leave to use their state */
+    AOT_AMX = 32,      /* amx-tile, amx-bf16, amx-int8, and leave to use their state */
+    AOT_A64 = 64,      /* any aarch64 */
+    AOT_A64_DOT = 128, /* lse, fp16, dotprod */
+    AOT_A64_BF16 = 256 /* bf16, i8mm */
 };
 
 typedef struct aot_level_info {
     const char *name; /* "x86-64-v3": also the code generator's name of it */
+    const char *arch; /* objects are of one */
     uint64_t needs;
 } aot_level_info;
 
+/* what CPUID and XGETBV say: registers of leaf 1, of leaf 7 (and its subleaf 1), of leaf 0x80000001; XCR0 */
+typedef struct aot_x86 {
+    uint32_t one_c, seven_b, seven_c, seven_d, seven1_a, ext_c;
+    uint64_t state;
+} aot_x86;
+
 /* aot_cpu.c: best first; ends with a NULL name */
 extern const aot_level_info aot_levels[];
+/* ask_tiles: does the system give this process the registers of AMX? Asked only where all else is there */
+uint64_t aot_x86_features(const aot_x86 *x, bool (*ask_tiles)(void));
+uint64_t aot_arm_features(uint64_t hwcap, uint64_t hwcap2);
+/* of these, what a machine that is no more than level `most` has; NULL, or no level: all */
+uint64_t aot_features_below(uint64_t have, const char *most);
 /* what this processor and this system have; TILE_CPU=x86-64-v3 says "no more than that" */
 uint64_t aot_features(void);
 

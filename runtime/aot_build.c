@@ -300,7 +300,7 @@ static aot_made_level *level_of(aot_job *j, aot_made *m, const aot_level_info *i
 
 static bool is_wanted(const aot_request *q, const aot_level_info *l)
 {
-    bool wanted = q->nlevels == 0;
+    bool wanted = false;
     for (uint32_t i = 0; i < q->nlevels; i++)
         wanted |= strcmp(q->levels[i], l->name) == 0;
     return wanted;
@@ -321,13 +321,13 @@ static bool make_code(aot_job *j, str kernel, aot_made *m, aot_made_code code)
         return false;
     for (const aot_level_info *l = aot_levels; l->name; l++) {
         str object, missing;
-        if (!is_wanted(j->q, l))
+        if (!is_wanted(j->q, l) || (!j->q->exact && (l->needs & AOT_AMX) && !m->tiles))
             continue;
         t.chip = str_of(l->name);
         if (!cpu_object_for(j->a, ir_module_find(im, m->k->name), &t, &object, &code.info, j->d))
             return false;
         if (!aot_wants_only(j->a, object, is_at_hand, &missing)) {
-            if (j->q->nlevels)
+            if (j->q->exact)
                 return user_error(j, "kernel '%.*s' can't be built for cpu:%s, which would need '%.*s'",
                                   STR_ARG(kernel), l->name, STR_ARG(missing));
             continue;
@@ -373,6 +373,16 @@ static bool make_codes(aot_job *j, str kernel, aot_made *m)
     return true;
 }
 
+/* only products have other code where there is AMX */
+static bool has_dot(const ir_module *m)
+{
+    for (uint32_t i = 0; i < m->funcs.n; i++)
+        for (uint32_t id = 1; id < m->funcs.at[i]->ops.n; id++)
+            if (ir_op_code(m->funcs.at[i], (ir_op){id}) == IR_OP_dot)
+                return true;
+    return false;
+}
+
 static bool make_instance(aot_job *j, aot_made_kernel *k, const fe_binding *bind, uint32_t n, choice_list *c)
 {
     aot_made m = {0};
@@ -393,6 +403,7 @@ static bool make_instance(aot_job *j, aot_made_kernel *k, const fe_binding *bind
     m.m = compile_lower(j->a, j->d, j->unit, k->fe->name, choice_done(c), &ir_name);
     if (!m.m || !find_functions(j, k, &m, ir_name))
         return false;
+    m.tiles = has_dot(m.m);
     find_sizes(j, k, c, &m);
     if (!make_codes(j, k->fe->name, &m))
         return false;
@@ -494,7 +505,8 @@ static bool make_kernels(aot_job *j)
 
 static bool put_together(aot_job *j, str *object)
 {
-    backend_target t = {.name = S("cpu"), .chip = S("x86-64-v2"), .opt_level = 2};
+    backend_target t = {
+        .name = S("cpu"), .chip = str_eq(j->q->arch, S("aarch64")) ? S("aarch64") : S("x86-64-v2"), .opt_level = 2};
     str glue, why, text = aot_tables(j);
     aot_input *in = ARENA_ARRAY(j->a, aot_input, (size_t)j->objects.n + 1);
     if (!j->backend->emit_llvm(j->a, S("tables.ll"), text, &t, STAGE_BIN, &glue, j->d))

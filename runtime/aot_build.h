@@ -15,8 +15,10 @@ typedef struct aot_request {
     uint32_t nkernels;
     const fe_binding *bind; /* -D; a name given several times: an instance each */
     uint32_t nbind;
-    const char *const *levels; /* names of aot_levels; none: all */
+    const char *const *levels; /* names of aot_levels */
     uint32_t nlevels;
+    bool exact; /* a level that can't be had is a fault; else it is left out */
+    str arch;   /* of the levels */
 } aot_request;
 
 typedef struct aot_made_code {
@@ -40,6 +42,7 @@ typedef struct aot_made {
     ir_module *m;
     ir_func *k, *host, *guards;
     bool *written;
+    bool tiles; /* it has products, which AMX is for */
     int *param; /* by ir_param: index among the kernel's parameters, -1 = scratch */
     host_code *host_list, *guard_list;
     VEC(aot_made_level) levels;

@@ -1,4 +1,4 @@
-/* aot_link.c: x86-64 ELF objects of ours put into one relocatable object, without a linker.
+/* aot_link.c: ELF objects of ours, of one machine (x86-64 or aarch64), put into one relocatable object, without a linker.
  *
  * Each input's sections are copied as they are (sections of one name may stand side by side in an object; the linker
  * joins them), its symbols and relocations renumbered:
@@ -72,9 +72,11 @@ static bool open_input(linker *l, input *in, str object)
     in->o = (uintptr_t)object.p % 8 ? (str){arena_copy(l->a, object.p, object.n, 16), object.n} : object;
     const Elf64_Ehdr *h = in->head = (const void *)in->o.p;
     if (in->o.n < sizeof *h || memcmp(h->e_ident, ELFMAG, SELFMAG) != 0 || h->e_type != ET_REL ||
-        h->e_machine != EM_X86_64 || h->e_shentsize != sizeof(Elf64_Shdr) || h->e_shstrndx >= h->e_shnum ||
-        !holds(in->o, h->e_shoff, h->e_shnum, sizeof(Elf64_Shdr)))
-        return fail(l, "is no x86-64 object");
+        (h->e_machine != EM_X86_64 && h->e_machine != EM_AARCH64) || h->e_shentsize != sizeof(Elf64_Shdr) ||
+        h->e_shstrndx >= h->e_shnum || !holds(in->o, h->e_shoff, h->e_shnum, sizeof(Elf64_Shdr)))
+        return fail(l, "is no x86-64 or aarch64 object");
+    if (l->in && h->e_machine != l->in[0].head->e_machine)
+        return fail(l, "is of another machine than the rest");
     in->sec = (const void *)(in->o.p + h->e_shoff);
     for (uint32_t i = 0; i < h->e_shnum; i++) {
         const Elf64_Shdr *s = &in->sec[i];

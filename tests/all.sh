@@ -78,6 +78,15 @@ if [ "$VARIANT" = tsan ]; then
 else
     part "kernel library" "$B/kernel-tests"
 fi
+if [ -z "$VARIANT" ]; then # the same on processors that are less
+    for cpu in x86-64-v3 x86-64-v2; do
+        for family in softmax attention matmul quant; do
+            part "kernel library: $family, $cpu" env TILE_CPU=$cpu "$B/kernel-tests" --device=cpu --family=$family
+        done
+        part "run matrix: dots, $cpu" env TILE_CPU=$cpu "$B/run-tests" --family=dots
+    done
+    part "run matrix: casts, x86-64-v2" env TILE_CPU=x86-64-v2 "$B/run-tests" --family=casts
+fi
 if [ "$VARIANT" != tsan ]; then
     for t in tests/tools/*.sh; do
         case $t in *runner.sh | *diags.sh) tool=$B/test-runner ;; *) tool=$B/tilec ;; esac

@@ -5,41 +5,51 @@
 #include <string.h>
 #include <unistd.h>
 
-static int unknown_target(str t)
+static int unknown_target(tilec *t, str target)
 {
-    if (str_starts(t, S("cpu:")))
-        return tilec_say(EXIT_USAGE,
-                         "'%.*s' is no level: objects choose by level when they run, expected cpu, cpu:x86-64-v2, "
-                         "cpu:x86-64-v3, cpu:x86-64-v4 or cpu:x86-64-v4-bf16",
-                         STR_ARG(t));
-    if (str_starts(t, S("cuda:")) || str_starts(t, S("hip:")))
-        return tilec_say(EXIT_USAGE, "build makes code for the cpu only, found '%.*s'", STR_ARG(t));
-    return tilec_say(EXIT_USAGE, "unknown target '%.*s' (see tilec targets)", STR_ARG(t));
+    strbuf b;
+    sb_init(&b, t->a);
+    for (const aot_level_info *l = aot_levels; l->name; l++)
+        sb_putf(&b, "%scpu:%s", l[1].name ? ", " : " or ", l->name);
+    if (str_starts(target, S("cpu:")))
+        return tilec_say(EXIT_USAGE, "'%.*s' is no level: objects choose by level when they run, expected cpu%.*s",
+                         STR_ARG(target), STR_ARG(sb_str(&b)));
+    if (str_starts(target, S("cuda:")) || str_starts(target, S("hip:")))
+        return tilec_say(EXIT_USAGE, "build makes code for the cpu only, found '%.*s'", STR_ARG(target));
+    return tilec_say(EXIT_USAGE, "unknown target '%.*s' (see tilec targets)", STR_ARG(target));
 }
 
-/* "cpu,cpu:x86-64-v3": names of levels; plain cpu is all of them */
+/* "cpu,cpu:x86-64-v3": names of levels; plain cpu is all of x86-64, cpu:aarch64 all of aarch64 */
 static int read_targets(tilec *t, str text, aot_request *q)
 {
-    const char **levels = ARENA_ARRAY(t->a, const char *, text.n + 1);
-    bool all = false;
+    const char **levels = ARENA_ARRAY(t->a, const char *, text.n * 8 + 16);
+    q->levels = levels;
+    q->exact = true;
     while (text.n) {
         size_t n = 0;
         while (n < text.n && text.p[n] != ',')
             n++;
-        str one = {text.p, n};
-        const char *found = NULL;
-        for (const aot_level_info *l = aot_levels; l->name; l++)
-            if (str_eq(one, str_fmt(t->a, "cpu:%s", l->name)))
-                found = l->name;
-        all |= str_eq(one, S("cpu"));
-        if (!found && !str_eq(one, S("cpu")))
-            return unknown_target(one);
-        if (found)
-            levels[q->nlevels++] = found;
+        str one = {text.p, n}, arch = {0};
+        bool found = false;
+        if (str_eq(one, S("cpu")))
+            arch = S("x86-64");
+        else if (str_eq(one, S("cpu:aarch64")))
+            arch = S("aarch64");
+        for (const aot_level_info *l = aot_levels; l->name; l++) {
+            if (!str_eq(str_of(l->arch), arch) && !str_eq(one, str_fmt(t->a, "cpu:%s", l->name)))
+                continue;
+            if (q->arch.n && !str_eq(q->arch, str_of(l->arch)))
+                return tilec_say(EXIT_USAGE, "an object is for one kind of processor, found %.*s and %s",
+                                 STR_ARG(q->arch), l->arch);
+            q->arch = str_of(l->arch);
+            levels[q->nlevels++] = l->name;
+            found = true;
+        }
+        if (!found)
+            return unknown_target(t, one);
+        q->exact &= arch.n == 0;
         text = (str){text.p + n + (n < text.n), text.n - n - (n < text.n)};
     }
-    q->nlevels = all ? 0 : q->nlevels;
-    q->levels = levels;
     return EXIT_DONE;
 }
 

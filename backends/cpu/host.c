@@ -2,10 +2,26 @@
  * one only where all of them agree. No LLVM here, so a process that finds its kernels on disk loads none.
  */
 #include "backends/backend.h"
+#include "backends/cpu/host.h"
+
+#include <stdlib.h>
 
 #if defined __x86_64__
 #include <cpuid.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define ARCH_REQ_XCOMP_PERM 0x1023
+#define XFEATURE_XTILEDATA 18
+
+/* Linux gives the registers of AMX to processes that ask; asking again costs nothing but the call. */
+bool cpu_may_use_tiles(void)
+{
+    unsigned a, b, c, d;
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d >> 24 & 1) &&
+           syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
+}
 
 /* family and model, features, vector state that the system keeps, caches (they decide between streaming stores and
  * others); what differs from core to core is left out */
@@ -28,10 +44,15 @@ static void describe(strbuf *b)
     }
     if (__get_cpuid(1, &r[0], &r[1], &r[2], &r[3]) && r[2] >> 27 & 1)
         __asm__ volatile("xgetbv" : "=a"(lo), "=d"(hi) : "c"(0));
-    sb_putf(b, "%x %x", lo, hi);
+    sb_putf(b, "%x %x %d", lo, hi, cpu_may_use_tiles());
 }
 #else
 #include <sys/utsname.h>
+
+bool cpu_may_use_tiles(void)
+{
+    return false;
+}
 
 static void describe(strbuf *b)
 {
@@ -45,5 +66,8 @@ str cpu_host_key(arena *a)
     strbuf b;
     sb_init(&b, a);
     describe(&b);
+    const char *most = getenv("TILE_CPU");
+    if (most)
+        sb_putf(&b, " %s", most);
     return sb_str(&b);
 }

@@ -138,7 +138,7 @@ bool kernel_build(cg *c, const ir_func *f, plan *p, const char *symbol, int64_t 
     LLVMAddIncoming(id, &next, &end, 1);
     LLVMBuildBr(c->b, head);
     cg_at(c, k.stop);
-    if (k.big)
+    if (k.big && cg_x86(c)) /* elsewhere such stores are ordered as others */
         cg_call(c, CGI_sfence, NULL, 0, NULL, 0);
     LLVMBuildRetVoid(c->b);
     cg_debug_end(c);

@@ -97,7 +97,8 @@ void cg_attr(cg *c, lval fn, const char *name, const char *value); /* value NULL
 void cg_fn_attrs(cg *c, lval fn);                                  /* target-cpu, target-features, nounwind and such */
 lval cg_text(cg *c, str s);                                        /* address of a private NUL-terminated string */
 bool cg_has(const cg *c, const char *feature);                     /* "+avx512f" among the features */
-int cg_widest(const cg *c);                                         /* bytes of the vectors worth using */
+bool cg_x86(const cg *c);
+int cg_widest(const cg *c); /* bytes of the vectors worth using */
 
 /* intrin.c: by id, resolved once a context; types are the overload types */
 lval cg_call(cg *c, cg_intrin id, const lty *types, uint32_t ntypes, const lval *args, uint32_t nargs);

@@ -14,6 +14,11 @@ void cg_init(cg *c, arena *a, const cg_target *t)
     cg_errors_init(&c->errors, a);
 }
 
+bool cg_x86(const cg *c)
+{
+    return strncmp(c->target.triple, "x86", 3) == 0;
+}
+
 int cg_widest(const cg *c)
 {
     if (cg_has(c, "+avx512f") && cg_has(c, "+avx512vl") && cg_has(c, "+avx512bw") && cg_has(c, "+avx512dq"))

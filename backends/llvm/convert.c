@@ -49,6 +49,49 @@ static lval trunc_bf16(cg *c, lval x, int lanes)
     return LLVMBuildTrunc(c->b, LLVMBuildLShr(c->b, r, cg_int(w, 16), ""), cg_vec(c->i16, lanes), "");
 }
 
+/* f16 by hand, for x86-64 without F16C: LLVM would call functions that no C library has everywhere. As for 8-bit floats
+ * below: exponent and mantissa are shifted into place and scaled; rounding is to nearest even, of denormals by adding a
+ * magic number. */
+static lval ext_f16(cg *c, lval x, int lanes)
+{
+    lty w = cg_vec(c->i32, lanes), t = cg_vec(c->f32, lanes);
+    lval b = LLVMBuildZExt(c->b, cg_bits(c, x, cg_vec(c->i16, lanes)), w, "");
+    lval mag = LLVMBuildAnd(c->b, b, cg_int(w, 0x7fff), "");
+    lval v = cg_bits(c, LLVMBuildShl(c->b, mag, cg_int(w, 13), ""), t);
+    v = cg_bits(c, LLVMBuildFMul(c->b, v, cg_real(t, 0x1p112), ""), w);
+    lval top = LLVMBuildOr(c->b, LLVMBuildShl(c->b, mag, cg_int(w, 13), ""), cg_int(w, 0x7f800000), "");
+    lval quiet = cg_icmp(c, LLVMIntUGT, mag, cg_int(w, 0x7c00)); /* NaN */
+    top = LLVMBuildOr(c->b, top, cg_sel(c, quiet, cg_int(w, 0x400000), cg_int(w, 0)), "");
+    v = cg_sel(c, cg_icmp(c, LLVMIntUGE, mag, cg_int(w, 0x7c00)), top, v);
+    lval sign = LLVMBuildShl(c->b, LLVMBuildAnd(c->b, b, cg_int(w, 0x8000), ""), cg_int(w, 16), "");
+    return cg_bits(c, LLVMBuildOr(c->b, v, sign, ""), t);
+}
+
+static lval trunc_f16(cg *c, lval x, int lanes)
+{
+    lty w = cg_vec(c->i32, lanes), t = cg_vec(c->f32, lanes);
+    lval b = cg_bits(c, x, w), mag = LLVMBuildAnd(c->b, b, cg_int(w, 0x7fffffff), "");
+    lval odd = LLVMBuildAnd(c->b, LLVMBuildLShr(c->b, mag, cg_int(w, 13), ""), cg_int(w, 1), "");
+    lval r = LLVMBuildAdd(c->b, mag, LLVMBuildAdd(c->b, odd, cg_int(w, 0xfff), ""), "");
+    lval normal = LLVMBuildSub(c->b, LLVMBuildLShr(c->b, r, cg_int(w, 13), ""), cg_int(w, 112 << 10), "");
+    lval magic = cg_int(w, (int64_t)(127 - 1) << 23); /* 1/2: its last bit is worth 2^-24 */
+    lval sum = LLVMBuildFAdd(c->b, cg_bits(c, mag, t), cg_bits(c, magic, t), "");
+    lval denormal = LLVMBuildSub(c->b, cg_bits(c, sum, w), magic, "");
+    lval code = cg_sel(c, cg_icmp(c, LLVMIntULT, mag, cg_int(w, 113 << 23)), denormal, normal);
+    code = cg_call2(c, CGI_umin, code, cg_int(w, 0x7c00));
+    lval nan = LLVMBuildAnd(c->b, LLVMBuildLShr(c->b, mag, cg_int(w, 13), ""), cg_int(w, 0x3ff), "");
+    nan = LLVMBuildOr(c->b, nan, cg_int(w, 0x7e00), "");
+    code = cg_sel(c, cg_icmp(c, LLVMIntUGT, mag, cg_int(w, 0x7f800000)), nan, code);
+    lval sign = LLVMBuildAnd(c->b, LLVMBuildLShr(c->b, b, cg_int(w, 16), ""), cg_int(w, 0x8000), "");
+    code = LLVMBuildTrunc(c->b, LLVMBuildOr(c->b, code, sign, ""), cg_vec(c->i16, lanes), "");
+    return cg_bits(c, code, cg_vec(c->f16, lanes));
+}
+
+static bool halves_by_hand(const cg *c)
+{
+    return cg_x86(c) && !cg_has(c, "+f16c") && !cg_has(c, "+avx512f");
+}
+
 static lval ext_f8(cg *c, lval x, dtype d, int lanes)
 {
     f8_format f = f8_of(d);
@@ -105,6 +148,8 @@ lval cg_to_f32(cg *c, lval x, dtype from, int lanes)
         return ext_bf16(c, x, lanes);
     if (dt_is_f8(from))
         return ext_f8(c, x, from, lanes);
+    if (from == DT_F16 && halves_by_hand(c))
+        return ext_f16(c, x, lanes);
     return from == DT_F16 ? LLVMBuildFPExt(c->b, x, cg_vec(c->f32, lanes), "") : x;
 }
 
@@ -114,6 +159,8 @@ lval cg_from_f32(cg *c, lval x, dtype to, int lanes)
         return trunc_bf16(c, x, lanes);
     if (dt_is_f8(to))
         return trunc_f8(c, x, to, lanes);
+    if (to == DT_F16 && halves_by_hand(c))
+        return trunc_f16(c, x, lanes);
     return to == DT_F16 ? LLVMBuildFPTrunc(c->b, x, cg_vec(c->f16, lanes), "") : x;
 }
 

@@ -20,6 +20,14 @@ static void init_x86(void)
     LLVMInitializeX86AsmPrinter();
 }
 
+static void init_arm(void)
+{
+    LLVMInitializeAArch64TargetInfo();
+    LLVMInitializeAArch64Target();
+    LLVMInitializeAArch64TargetMC();
+    LLVMInitializeAArch64AsmPrinter();
+}
+
 static void init_nvptx(void)
 {
     LLVMInitializeNVPTXTargetInfo();
@@ -30,9 +38,11 @@ static void init_nvptx(void)
 
 bool cg_target_machine(cg *c)
 {
-    static pthread_once_t x86 = PTHREAD_ONCE_INIT, nvptx = PTHREAD_ONCE_INIT;
+    static pthread_once_t x86 = PTHREAD_ONCE_INIT, arm = PTHREAD_ONCE_INIT, nvptx = PTHREAD_ONCE_INIT;
     if (strncmp(c->target.triple, "nvptx", 5) == 0)
         pthread_once(&nvptx, init_nvptx);
+    else if (strncmp(c->target.triple, "aarch64", 7) == 0)
+        pthread_once(&arm, init_arm);
     else
         pthread_once(&x86, init_x86);
     LLVMTargetRef target;

@@ -47,14 +47,7 @@ cp "$root/tests/tools/aot.tile" "$root/tests/tools/aot_use.c" "$root/examples/ao
 link aot_use.c aot.o -o use || failed=$((failed + 1))
 want=$(cat "$root/tests/tools/aot.want")
 is "results" "$want" "$(./use 2>&1)"
-halves='^soft f16|^soft: [0-9]* wrong' # 16-bit floats need F16C, which x86-64-v2 has not
-for level in x86-64-v4-bf16 x86-64-v4 x86-64-v3 x86-64-v2; do
-    if [ $level = x86-64-v2 ]; then
-        is "results, $level" "$(echo "$want" | grep -vE "$halves")" "$(TILE_CPU=$level ./use 2>&1 | grep -vE "$halves")"
-        refuses "f16 on $level" 1 "kernel 'soft' can't be built for cpu:x86-64-v2, which would need '__" aot.tile \
-            --target=cpu:$level -D N=64 -o x.o
-        continue
-    fi
+for level in x86-64-v4-amx x86-64-v4-bf16 x86-64-v4 x86-64-v3 x86-64-v2; do
     is "results, $level" "$want" "$(TILE_CPU=$level ./use 2>&1)"
     "$tilec" build aot.tile --target=cpu:$level -o one.o --header=aot.h -D N=64 -D N=100 &&
         link aot_use.c one.o -o one

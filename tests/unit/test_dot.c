@@ -23,7 +23,7 @@ typedef struct tiles {
 
 static const tiles shapes[] = {{64, 64, 32}, {6, 64, 32}, {16, 48, 32}, {45, 83, 32}, {7, 100, 32}};
 
-static const char *const chips[] = {"", "x86-64-v3", "x86-64-v4"};
+static const char *const chips[] = {"", "x86-64-v2", "x86-64-v3", "x86-64-v4"};
 
 /* can code for the chip run here? */
 static bool runs(const char *chip)
