@@ -28,6 +28,7 @@ must_fail() {
 }
 
 must_fail gemm_f16 "half of each step's depth again" 's|%bk = const 64 : i32|%bk = const 32 : i32|'
+must_fail gemm_bf16 "another program's part of a sum left out" 's|%firsts = select %is1c, %first1, %first2|%firsts = select %is1c, %pid, %pid|'
 must_fail fa_d64_causal "tickets left out" 's|atomic_rmw %ticket, %1 |atomic_rmw %ticket, %np |'
 must_fail rmsnorm_any "the mean in the place of eps" 's/%me = add %mean, %eps : f32/%me = add %mean, %mean : f32/'
 must_fail softmax_any "a sum a little off" 's/%one = const 0x1p+0 : f32/%one = const 0x1.01p+0 : f32/'
