@@ -129,11 +129,12 @@ typedef struct cg_atomic {
 } cg_atomic;
 lval cg_atomic_one(cg *c, const cg_atomic *x, lval p, const lval *v);
 
-/* math.c, math_trig.c: mathematics on f32 (vectors or scalars); f64 calls the C library a lane */
+/* math.c, math_trig.c, math_erf.c: mathematics on f32 (vectors or scalars); f64 calls the C library a lane */
 lval cg_math(cg *c, ir_code code, lval x);
 lval cg_math_poly(cg *c, lval x, const double *coef, int n); /* Horner, highest first, by fma */
 lval cg_sincos(cg *c, lval x, bool cosine);
 lval cg_erf(cg *c, lval x);
+lval cg_erf_16(cg *c, lval x); /* math_erf.c: on AVX-512 */
 
 /* target.c */
 bool cg_target_machine(cg *c);

@@ -194,6 +194,8 @@ lval cg_erf(cg *c, lval x)
                                0.03637085297437019,    -0.15642005794189595,  -0.9135381257421706,
                                -1.6296399284536047,    0.0002719046689951596}; /* 2^-35.4 */
     lty t = LLVMTypeOf(x);
+    if (c->scalef && cg_lanes(x) == 16)
+        return cg_erf_16(c, x);
     lval a = cg_call1(c, CGI_fabs, x), z = mul(c, x, x);
     lval small = cg_fma(c, x, cg_math_poly(c, z, P, COUNTOF(P)), x);
     lval top = cg_real(t, 4);
