@@ -54,6 +54,7 @@ const char *rt_family(const tile_device *d)
 static void free_device(tile_device *d)
 {
     free(d->shared);
+    pthread_mutex_destroy(&d->telling);
     pthread_mutex_destroy(&d->lock);
     arena_fini(&d->a);
     free(d);
@@ -95,6 +96,7 @@ tile_device *tile_device_open(const char *name, tile_error *err)
     snprintf(d->name, sizeof d->name, drv->numbered ? "%s:%d" : "%s", drv->name, number);
     arena_init(&d->a, 0);
     pthread_mutex_init(&d->lock, NULL);
+    pthread_mutex_init(&d->telling, NULL);
     open_job j = {.d = d};
     if (!arena_try(&d->a, run_open, &j)) {
         j.ok = false;

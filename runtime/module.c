@@ -6,6 +6,7 @@
 
 static void module_free(tile_module *m)
 {
+    pthread_cond_destroy(&m->made);
     pthread_mutex_destroy(&m->lock);
     arena_fini(&m->a);
     free(m);
@@ -95,6 +96,7 @@ static tile_module *open_module(tile_device *dev, const char *path, const char *
     m->forced = config;
     arena_init(&m->a, 0);
     pthread_mutex_init(&m->lock, NULL);
+    pthread_cond_init(&m->made, NULL);
     open_job j = {m, path, text, opt, err ? err : &dropped, false};
     if (!arena_try(&m->a, run_open, &j)) {
         j.ok = false;

@@ -6,10 +6,11 @@
  *   rt_instance    the kernel under one choice (element types, consts, absent optionals): tile IR, host function,
  * guards rt_variant     the instance compiled under facts about a launch (narrow indices, alignments, unit strides)
  *
- * Locks. A module's lock covers its front end, its instances and their variants; a device's lock is held for the whole
- * of a launch, which is what makes the default stream in-order. Instances and variants live until their module is
- * closed, so a launch uses them without a lock once it has found them; those of the last launch are found without one.
- * A launch of known code allocates nothing: it works on its stack.
+ * Locks. A module's lock covers its front end and its tables of instances and variants; variants are made without it,
+ * in parallel (variant.c). A device's lock is held for the whole of a launch, which is what makes the default stream
+ * in-order. Instances and variants live until their module is closed, so a launch uses them without a lock once it has
+ * found them; those of the last launch are found without one. A launch of known code allocates nothing: it works on
+ * its stack.
  */
 #ifndef TILE_RUNTIME_RUNTIME_H
 #define TILE_RUNTIME_RUNTIME_H
@@ -25,9 +26,9 @@
 
 #define RT_MAX_ARGS 256
 #define RT_MAX_GENERICS 16
-#define RT_TUNE_WORDS 8 /* values that a choice of the tuner depends on */
-#define RT_TUNED 64     /* choices that a kernel remembers */
-#define RT_PAGES 512    /* pages that a device remembers; 9 bits of a hash */
+#define RT_TUNE_WORDS 8    /* values that a choice of the tuner depends on */
+#define RT_TUNED 64        /* choices that a kernel remembers */
+#define RT_PAGES 512       /* pages that a device remembers; 9 bits of a hash */
 #define RT_CALL_ROOM 12288 /* bytes on the stack that a launch works in; more come from the system */
 #define RT_MAX_VARIANTS 4  /* specialised ones of an instance and index width; then the general one serves */
 
@@ -146,12 +147,16 @@ struct tile_device {
     pthread_mutex_t lock;
     arena a; /* the target's name */
     void *state;
-    int threads; /* of a host device, 0 = it has none of its own */
+    int threads;  /* of a host device, 0 = it has none of its own */
     void *shared; /* of its launches, one after the other (abi_host.shared); grown to the largest */
     int64_t shared_bytes;
     _Atomic uint64_t readable[RT_PAGES]; /* reach.c */
     tile_print_fn *print;
     void *print_ctx;
+    pthread_mutex_t telling; /* of the next four */
+    tile_progress_fn *on_compile;
+    void *compile_ctx;
+    int32_t begun, done; /* kernels that were compiled since */
     tile_stream own;
     VEC(void *) retired; /* scratch memory that graphs may still use */
 };
@@ -170,9 +175,11 @@ typedef struct rt_param {
     uint32_t takes_size; /* bit d: dimension d is a const parameter that takes the size */
 } rt_param;
 
+typedef enum rt_state { RT_MAKING, RT_MADE, RT_FAILED } rt_state;
+
 typedef struct rt_variant {
     arena a;
-    ir_module *m; /* after passes; NULL where the driver doesn't need it */
+    rt_state state; /* under the module's lock; one that was found without it is made */
     bool narrow, general;
     uint64_t key;
     spec_fact *facts; /* what it was compiled under; one a parameter */
@@ -199,6 +206,7 @@ struct tile_module {
     arena a;
     diags d;
     pthread_mutex_t lock;
+    pthread_cond_t made; /* some variant is, or can't be */
     str path, text;
     const str *dirs, *defines; /* its options, as they were given */
     uint32_t ndirs;
@@ -255,6 +263,7 @@ typedef struct rt_call {
     int64_t resident; /* programs that the device holds at once, as the host function was told */
     tile_stream *stream;
     bool narrow, wide;
+    bool claimed;    /* var is this call's to make */
     bool ready_only; /* within a capture: nothing may be compiled or allocated */
 } rt_call;
 
@@ -318,6 +327,12 @@ bool rt_fill(tile_device *d, tile_stream *s, void *p, uint8_t byte, int64_t byte
 void rt_note(tile_graph *g, rt_again *again, void *ctx);            /* what a replay will do */
 tile_arg *rt_copy_args(arena *a, const tile_arg *args, uint32_t n); /* with their tensors */
 void rt_stream_fini(tile_stream *s);
+/* prepare.c */
+/* f(ctx, i) for i < n, on as many threads as d has; the caller's is one of them */
+typedef void rt_each(void *ctx, uint32_t i);
+void rt_in_parallel(const tile_device *d, uint32_t n, rt_each *f, void *ctx);
+/* a kernel is about to be compiled, or was */
+void rt_tell_compile(tile_kernel *k, bool done);
 /* drivers.c: the device's code generator; NULL + a diagnostic */
 const tile_backend *rt_backend(tile_device *d, diags *ds);
 /* device.c: the @tune lines that count there: "cpu", "cuda" */

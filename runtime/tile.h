@@ -200,6 +200,22 @@ int tile_launch(tile_kernel *k, tile_stream *stream, const int64_t grid[3], cons
 int tile_prepare(tile_kernel *k, tile_stream *stream, const int64_t grid[3], const tile_arg *args, int32_t nargs,
                  tile_error *err);
 
+/* how far something is: "preparing", 3 of 12; called from one thread at a time */
+typedef void tile_progress_fn(void *ctx, const char *what, int32_t done, int32_t of);
+typedef struct tile_request { /* a launch, as tile_prepare takes it */
+    tile_kernel *kernel;
+    tile_stream *stream;
+    const int64_t *grid; /* three extents, or NULL */
+    const tile_arg *args;
+    int32_t nargs;
+} tile_request;
+/* tile_prepare of n launches on one device, compiled in parallel. Each is tried, also where another fails; the error is that
+ * of the first in the list that did. progress may be NULL. */
+int tile_prepare_many(const tile_request *list, int32_t n, tile_progress_fn *progress, void *ctx, tile_error *err);
+/* fn is told of each kernel that a launch has to compile, before and after: its name, how many are done, of how many begun
+ * since. NULL: nobody. */
+void tile_device_on_compile(tile_device *dev, tile_progress_fn *fn, void *ctx);
+
 /* Tuning. A kernel with a @tune line has several configs. tile_tune compiles them in parallel, times each with these
  * arguments, and keeps the best as a line of text beside the compiled code: launches with arguments like these take it
  * from then on, in this process and in later ones; no launch ever times anything. What the kernel writes is put back
@@ -211,8 +227,7 @@ typedef struct tile_tuned {
     double first_seconds;    /* and under the first, which counts where nothing is tuned; 0 = that one failed */
     char choice[256];        /* "BM=64 BN=128" */
 } tile_tuned;
-/* how far it is: "compiling", 3 of 12; called from one thread at a time */
-typedef void tile_progress_fn(void *ctx, const char *what, int32_t done, int32_t of);
+/* progress (NULL: not wanted) hears of "compiling", then of "timing" */
 int tile_tune(tile_kernel *k, tile_stream *stream, const int64_t grid[3], const tile_arg *args, int32_t nargs,
               tile_progress_fn *progress, void *ctx, tile_tuned *out, tile_error *err);
 
@@ -229,11 +244,11 @@ int tile_cache_clear(tile_error *err);
 
 /* what the code of a kernel takes, as it was launched or prepared last; on GPUs only */
 typedef struct tile_kernel_stats {
-    int32_t threads;      /* of a block */
-    int32_t cluster;      /* blocks that run one program */
-    int32_t registers;    /* of a thread */
-    int32_t spill_bytes;  /* of a thread; -1 = not known */
-    int32_t local_bytes;  /* of a thread: spills and stack */
+    int32_t threads;     /* of a block */
+    int32_t cluster;     /* blocks that run one program */
+    int32_t registers;   /* of a thread */
+    int32_t spill_bytes; /* of a thread; -1 = not known */
+    int32_t local_bytes; /* of a thread: spills and stack */
     int32_t blocks_per_multiprocessor;
     int64_t shared_bytes; /* of a block */
     const char *notes;    /* what the assembler warned of, a line each; lives as long as the module */

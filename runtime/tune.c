@@ -217,7 +217,7 @@ typedef struct tuning {
     int32_t nargs;
     candidate *list;
     uint32_t n;
-    _Atomic uint32_t next, done;
+    _Atomic uint32_t done;
     pthread_mutex_t lock; /* of progress */
     tile_progress_fn *progress;
     void *ctx;
@@ -232,30 +232,15 @@ static void tell(tuning *t, const char *what, uint32_t done)
     pthread_mutex_unlock(&t->lock);
 }
 
-static void *compile_some(void *ctx)
+static void compile_one(void *ctx, uint32_t i)
 {
     tuning *t = ctx;
-    for (uint32_t i; (i = t->next++) < t->n;) {
-        candidate *c = &t->list[i];
-        c->m = rt_module_again(t->k->m, (int)i, &c->err);
-        c->k = c->m ? tile_kernel_find(c->m, str_cstr(&c->m->a, t->k->name), &c->err) : NULL;
-        if (c->k && tile_prepare(c->k, t->stream, t->grid, t->args, t->nargs, &c->err) == TILE_OK)
-            c->best = 1e30;
-        tell(t, "compiling", ++t->done);
-    }
-    return NULL;
-}
-
-static void compile_all(tuning *t)
-{
-    pthread_t ids[16];
-    int n = 0, want = t->k->m->dev->threads > 1 ? t->k->m->dev->threads : 4;
-    want = want > 16 ? 16 : want;
-    while (n < want - 1 && (uint32_t)n + 1 < t->n && pthread_create(&ids[n], NULL, compile_some, t) == 0)
-        n++;
-    compile_some(t);
-    for (int i = 0; i < n; i++)
-        pthread_join(ids[i], NULL);
+    candidate *c = &t->list[i];
+    c->m = rt_module_again(t->k->m, (int)i, &c->err);
+    c->k = c->m ? tile_kernel_find(c->m, str_cstr(&c->m->a, t->k->name), &c->err) : NULL;
+    if (c->k && tile_prepare(c->k, t->stream, t->grid, t->args, t->nargs, &c->err) == TILE_OK)
+        c->best = 1e30;
+    tell(t, "compiling", ++t->done);
 }
 
 static bool launches(tuning *t, candidate *c, int n, tile_event *from, tile_event *to, double *seconds)
@@ -405,7 +390,7 @@ static void run_tune(void *ctx)
     }
     j->c->nkey = j->c->ntune_key;
     uint64_t like = like_this(j->c);
-    compile_all(t);
+    rt_in_parallel(t->k->m->dev, t->n, compile_one, t);
     bool any = false;
     for (uint32_t i = 0; i < t->n; i++)
         any |= t->list[i].best > 0;
@@ -432,7 +417,7 @@ int tile_tune(tile_kernel *k, tile_stream *stream, const int64_t grid[3], const 
     if (!k->tune)
         return TILE_OK;
     rt_call c = {.k = k, .grid = grid, .args = args, .nargs = nargs < 0 ? 0 : (uint32_t)nargs, .err = err, .stream = s};
-    tuning t = {k, stream, grid, args, nargs, NULL, k->tune->nconfigs, 0, 0, PTHREAD_MUTEX_INITIALIZER, progress, ctx};
+    tuning t = {k, stream, grid, args, nargs, NULL, k->tune->nconfigs, 0, PTHREAD_MUTEX_INITIALIZER, progress, ctx};
     tune_job j = {&t, &c, out, err, TILE_OK};
     out->configs = (int32_t)t.n;
     if (!(t.list = calloc(t.n, sizeof *t.list)))

@@ -8,6 +8,10 @@
  *
  * At most RT_MAX_VARIANTS specialised variants of an instance and index width are made; later facts take the general
  * one.
+ *
+ * Under the module's lock a variant is looked for and, where there is none, entered as one that is being made; it is
+ * made without the lock, so any number are at once, also of one instance. Who wants one that another thread makes waits
+ * for it; one that can't be made leaves the list, and who waited tries for itself.
  */
 #include "runtime/runtime.h"
 
@@ -110,11 +114,20 @@ static cache_key variant_key(rt_call *c, const rt_variant *v)
     return cache_key_of(parts, COUNTOF(parts));
 }
 
-static bool build_variant(rt_call *c, rt_variant *v)
+typedef struct build_job {
+    rt_call *c;
+    rt_variant *v;
+    compile_times times;
+    bool begun, ok; /* begun: somebody was told */
+} build_job;
+
+/* into v; c's own memory and what it reads of the instance are all that it shares with others */
+static bool build_variant(build_job *j, diags *ds)
 {
-    tile_module *m = c->k->m;
-    tile_device *d = m->dev;
-    rt_instance *in = c->inst;
+    rt_call *c = j->c;
+    rt_variant *v = j->v;
+    tile_device *d = c->k->m->dev;
+    const rt_instance *in = c->inst;
     if (!d->driver->build) {
         v->code.f = in->k;
         return true;
@@ -123,9 +136,11 @@ static bool build_variant(rt_call *c, rt_variant *v)
     cache_key key = variant_key(c, v);
     if (d->driver->recall && !laid && !rt_dumps() && d->driver->recall(d, &v->a, &key, &v->code))
         return true;
-    const tile_backend *be = rt_backend(d, &m->d);
+    const tile_backend *be = rt_backend(d, ds);
     if (!be)
         return false;
+    rt_tell_compile(c->k, false);
+    j->begun = true;
     pass_options opt = {.checked = true, .narrow = v->narrow, .facts = v->facts};
     double t0 = clock_now(), t1;
     ir_module *im = laid ? in->m : ir_module_new(&v->a);
@@ -134,64 +149,87 @@ static bool build_variant(rt_call *c, rt_variant *v)
             ir_module_add(im, ir_func_copy(in->m->funcs.at[i], im));
     im->stage = in->m->stage;
     im->target = in->m->target;
-    bool ok = compile_passes(im, &m->d, be, &d->target, &opt);
-    m->times.passes += clock_now() - t0;
+    bool ok = compile_passes(im, ds, be, &d->target, &opt);
+    j->times.passes = clock_now() - t0;
     if (ok && rt_dumps())
         rt_dump(&v->a, d, be, laid ? NULL : in->m, im, ir_module_find(im, in->k->name), key);
     t1 = clock_now();
-    ok = ok && d->driver->build(d, &v->a, im, ir_module_find(im, in->k->name), laid ? NULL : &key, &v->code, &m->d);
-    m->times.code += clock_now() - t1;
+    ok = ok && d->driver->build(d, &v->a, im, ir_module_find(im, in->k->name), laid ? NULL : &key, &v->code, ds);
+    j->times.code = clock_now() - t1;
     return ok;
 }
-
-typedef struct build_job {
-    rt_call *c;
-    rt_variant *v;
-    bool ok;
-} build_job;
 
 static void run_build(void *ctx)
 {
     build_job *j = ctx;
-    j->c->a.oom = j->c->k->m->a.oom = j->v->a.oom; /* whichever ends, the variant's memory is let go */
-    j->ok = build_variant(j->c, j->v);
+    rt_variant *v = j->v;
+    diags ds;
+    j->c->a.oom = v->a.oom; /* whichever ends, the variant's memory is let go */
+    diags_init(&ds, &v->a);
+    j->ok = build_variant(j, &ds) && !ds.errors;
+    if (!j->ok)
+        rt_fail_diags(j->c->err, TILE_E_SOURCE, &ds, &v->a);
 }
 
-static bool try_build(rt_call *c, rt_variant *v)
+/* under the module's lock */
+static void drop_variant(rt_instance *in, const rt_variant *v)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < in->variants.n; i++)
+        if (in->variants.at[i] != v)
+            in->variants.at[n++] = in->variants.at[i];
+    in->variants.n = n;
+}
+
+static bool make_variant(rt_call *c, rt_variant *v)
 {
     tile_module *m = c->k->m;
-    jmp_buf *oom = m->a.oom;
-    build_job j = {c, v, false};
+    jmp_buf *oom = c->a.oom;
+    build_job j = {.c = c, .v = v};
     bool done = arena_try(&v->a, run_build, &j);
-    m->a.oom = c->a.oom = oom;
-    if (!done) {
-        arena_fini(&v->a);
-        arena_raise(&m->a);
-    }
-    return j.ok;
-}
-
-static rt_variant *make_variant(rt_call *c, const spec_fact *facts, uint64_t key, bool general)
-{
-    tile_module *m = c->k->m;
-    uint32_t n = c->inst->k->params.n, before = m->d.errors;
-    rt_variant *v = ARENA_NEW(&m->a, rt_variant);
-    arena_init(&v->a, 0);
-    v->narrow = c->narrow;
-    v->general = general;
-    v->key = key;
-    v->facts = arena_copy(&m->a, facts, n * sizeof *facts, _Alignof(spec_fact));
-    vec_reserve(&m->a, &c->inst->variants, c->inst->variants.n + 1);
-    if (!try_build(c, v) || m->d.errors != before) {
-        arena_fini(&v->a);
-        rt_fail_diags(c->err, TILE_E_SOURCE, &m->d, &m->a);
-        return NULL;
-    }
-    if (m->dev->driver->build) { /* machine code needs nothing of what it was made from */
+    c->a.oom = oom;
+    if (j.begun)
+        rt_tell_compile(c->k, true);
+    if (!done || !j.ok || m->dev->driver->build) { /* machine code needs nothing of what it was made from */
         arena_fini(&v->a);
         arena_init(&v->a, 0);
     }
-    vec_push(&m->a, &c->inst->variants, v);
+    pthread_mutex_lock(&m->lock);
+    m->times.passes += j.times.passes;
+    m->times.code += j.times.code;
+    v->state = j.ok ? RT_MADE : RT_FAILED;
+    if (!j.ok)
+        drop_variant(c->inst, v);
+    pthread_cond_broadcast(&m->made);
+    pthread_mutex_unlock(&m->lock);
+    if (!done)
+        arena_raise(&c->a);
+    return j.ok;
+}
+
+static bool wait_for(tile_module *m, const rt_variant *v)
+{
+    pthread_mutex_lock(&m->lock);
+    while (v->state == RT_MAKING)
+        pthread_cond_wait(&m->made, &m->lock);
+    bool ok = v->state == RT_MADE;
+    pthread_mutex_unlock(&m->lock);
+    return ok;
+}
+
+/* under the module's lock */
+static rt_variant *claim_variant(rt_call *c, const spec_fact *facts, uint64_t key, bool general)
+{
+    arena *a = &c->k->m->a;
+    rt_variant *v = ARENA_NEW(a, rt_variant);
+    arena_init(&v->a, 0);
+    v->state = RT_MAKING;
+    v->narrow = c->narrow;
+    v->general = general;
+    v->key = key;
+    v->facts = arena_copy(a, facts, c->inst->k->params.n * sizeof *facts, _Alignof(spec_fact));
+    vec_push(a, &c->inst->variants, v);
+    c->claimed = true;
     return v;
 }
 
@@ -208,16 +246,16 @@ static rt_variant *pick_locked(rt_call *c)
             find_facts(c, general, facts);
         uint64_t key = facts_key(facts, n);
         for (uint32_t i = 0; i < in->variants.n; i++) {
-            const rt_variant *v = in->variants.at[i];
+            rt_variant *v = in->variants.at[i];
             if (v->narrow == c->narrow && v->general == (general != 0) && v->key == key &&
                 same_facts(v->facts, facts, n))
-                return in->variants.at[i];
+                return c->ready_only && v->state != RT_MADE ? (rt_not_ready(c), NULL) : v;
             made += v->narrow == c->narrow && !v->general && !general;
         }
         if (c->ready_only && (general || made < RT_MAX_VARIANTS))
             return rt_not_ready(c), NULL;
         if (general || made < RT_MAX_VARIANTS)
-            return make_variant(c, facts, key, general);
+            return claim_variant(c, facts, key, general);
     }
     return NULL;
 }
@@ -225,11 +263,8 @@ static rt_variant *pick_locked(rt_call *c)
 static void pick(void *ctx)
 {
     rt_call *c = ctx;
+    c->claimed = false;
     c->var = pick_locked(c);
-    if (c->var) {
-        c->k->recent = c->var;
-        c->inst->recent = c->var;
-    }
 }
 
 /* the variant of the launch before, where it fits this one too */
@@ -246,6 +281,24 @@ static rt_variant *pick_recent(rt_call *c)
     return !v->general && same_facts(v->facts, facts, in->k->params.n) ? v : NULL;
 }
 
+/* found, waited for, or made */
+static bool pick_or_make(rt_call *c)
+{
+    for (;;) {
+        rt_under_lock(c, pick);
+        if (!c->var)
+            return false;
+        if (c->claimed ? make_variant(c, c->var) : wait_for(c->k->m, c->var))
+            break;
+        if (c->claimed) {
+            c->var = NULL;
+            return false;
+        }
+    }
+    c->inst->recent = c->var;
+    return true;
+}
+
 bool rt_pick(rt_call *c)
 {
     if (c->inst->k->params.n > RT_MAX_ARGS * 2) {
@@ -253,9 +306,9 @@ bool rt_pick(rt_call *c)
         return false;
     }
     c->var = pick_recent(c);
-    if (!c->var)
-        rt_under_lock(c, pick);
-    else if (c->k->recent != c->var)
+    if (!c->var && !pick_or_make(c))
+        return false;
+    if (c->k->recent != c->var)
         c->k->recent = c->var;
-    return c->var != NULL;
+    return true;
 }

@@ -57,7 +57,7 @@ fi
 for t in tests/unit/test_*.c; do
     t=$(basename "$t" .c)
     if [ "$VARIANT" = tsan ]; then
-        case $t in test_pool | test_launch* | test_stream | test_tune | test_cuda) ;; *) continue ;; esac
+        case $t in test_pool | test_launch* | test_prepare | test_stream | test_tune | test_cuda) ;; *) continue ;; esac
     fi
     part "unit/$t" "$B/unit/$t"
 done

@@ -59,6 +59,9 @@ int tilec_request(tilec *t, const char *command, struct rt_session_request *q);
 struct tile_error;
 int tilec_fail(const struct tile_error *err); /* says it; gives the exit code */
 
+/* tilec_bar.c: a tile_progress_fn */
+void tilec_bar(void *ctx, const char *what, int32_t done, int32_t of);
+
 /* tilec_check.c, tilec_emit.c, tilec_run.c, tilec_tune.c, tilec_cache.c, tilec_info.c */
 int tilec_check(tilec *t);
 int tilec_emit(tilec *t);

@@ -162,6 +162,7 @@ int tilec_run(tilec *t)
         tile_device_close(dev);
         return tilec_say(EXIT_USER, "'%.*s' is no .tile or .tir file", STR_ARG(q.path));
     }
+    tile_device_on_compile(dev, tilec_bar, NULL);
     rt_session *s = rt_session_open(dev, &q, &err);
     code = s ? launch(t, s, more, opened, &err) : tilec_fail(&err);
     rt_session_close(s);

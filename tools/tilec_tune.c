@@ -6,23 +6,6 @@
 #include "runtime/session.h"
 
 #include <stdio.h>
-#include <string.h>
-#include <unistd.h>
-
-/* a bar on a terminal, nothing elsewhere */
-static void show_progress(void *ctx, const char *what, int32_t done, int32_t of)
-{
-    enum { WIDTH = 32 };
-    char bar[WIDTH + 1];
-    (void)ctx;
-    if (!isatty(2))
-        return;
-    int full = of > 0 ? (int)((int64_t)done * WIDTH / of) : 0;
-    memset(bar, ' ', WIDTH);
-    memset(bar, '#', (size_t)full);
-    bar[WIDTH] = 0;
-    fprintf(stderr, "\r%-10s [%s] %d/%d%s", what, bar, done, of, done == of ? "\n" : "");
-}
 
 static int report(const tilec *t, const tile_tuned *r)
 {
@@ -54,7 +37,7 @@ int tilec_tune(tilec *t)
     if (!dev)
         return tilec_say(err.code == TILE_E_MISSING ? EXIT_USAGE : EXIT_DEVICE, "%s", err.text);
     rt_session *s = rt_session_open(dev, &q, &err);
-    code = s && rt_session_tune(s, show_progress, NULL, &tuned, &err) ? report(t, &tuned) : tilec_fail(&err);
+    code = s && rt_session_tune(s, tilec_bar, NULL, &tuned, &err) ? report(t, &tuned) : tilec_fail(&err);
     rt_session_close(s);
     tile_device_close(dev);
     return code;

@@ -281,7 +281,7 @@ static bool eval_chunk(engine *e, int32_t seq, const int32_t *ids, int32_t n, lo
         seqs[i] = seq;
     }
     if (!put(e, e->ids, ids, n) || !put(e, e->pos, pos, n) || !put(e, e->seqs, seqs, n) ||
-        !put(e, e->lens, &length, 1) || !forward(e, &s))
+        !put(e, e->lens, &length, 1) || !warm_prompt(e, &s, reach_of(e, length + 1)) || !forward(e, &s))
         return false;
     kv_note(e, seq, ids, n);
     return true;
@@ -316,9 +316,7 @@ bool engine_eval(engine *e, int32_t seq, const int32_t *ids, int64_t n, logits_w
 /* the step as a graph: its launches are prepared, then noted */
 static bool capture(engine *e, const engine_step *s, replay *r)
 {
-    e->prepare = true;
-    bool ok = forward(e, s);
-    e->prepare = false;
+    bool ok = warm_steps(e, &s, 1);
     if (!ok || tile_capture_begin(e->dev, NULL, e->err) != TILE_OK)
         return false;
     ok = forward(e, s);

@@ -33,6 +33,7 @@ typedef struct engine_options {
     act_type act;
     engine_mode mode;
     const char *kernels; /* folder of the kernel library; NULL: found */
+    void (*progress)(void *ctx, const char *what, int32_t done, int32_t of); /* of compiling; NULL: not wanted */
 } engine_options;
 
 typedef enum logits_want { LOGITS_NONE, LOGITS_LAST, LOGITS_ALL } logits_want;

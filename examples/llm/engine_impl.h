@@ -104,9 +104,10 @@ struct engine {
     float *lse;  /* of the logits whose cost is asked for */
     float *rows; /* host's copy of logits where the device has memory of its own */
     replay replays[FEW + 1];
-    int64_t filled; /* positions that the step under way looks at, of all its sequences */
-    bool by_row;    /* products take the rows of the step under way one by one, as those of one token */
-    bool prepare;   /* op_launch compiles and reserves, and runs nothing */
+    int64_t filled;           /* positions that the step under way looks at, of all its sequences */
+    bool by_row;              /* products take the rows of the step under way one by one, as those of one token */
+    struct warm_list *noting; /* op_launch enters what it would launch, and runs nothing; NULL: it runs it */
+    bool warmed[CHUNK + 1];   /* prompts of so many tokens were prepared */
     bool profile;
     engine_time times[K_COUNT + 1];
     engine_time sorted[K_COUNT + 1];
@@ -128,6 +129,13 @@ void kv_note(engine *e, int32_t seq, const int32_t *ids, int32_t n); /* they are
 
 /* forward.c */
 bool forward(engine *e, const engine_step *s);
+
+/* warm.c: all that steps launch compiled in parallel and reserved; those behind the first take rows one by one */
+typedef struct warm_list warm_list;
+bool warm_note(engine *e, tile_kernel *k, const tile_arg *args, int32_t nargs);
+bool warm_steps(engine *e, const engine_step *const *steps, int n);
+/* s, a prompt's chunk, and the decode step that comes behind it, unless as long a one was before */
+bool warm_prompt(engine *e, const engine_step *s, int64_t decode_reach);
 
 /* ops.c: rows are contiguous, n of them; false + e->err. In compiled mode some are one launch that are several in eager
  * mode. "i8": the 8-bit activations of the engine, which op_norm_for and op_acts make where products want them. */

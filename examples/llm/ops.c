@@ -50,8 +50,8 @@ static tile_tensor part_of(const tile_tensor *cache, int32_t first, int32_t n, i
 
 bool op_launch(engine *e, tile_kernel *k, kernel_id id, const tile_arg *args, int32_t nargs, double bytes)
 {
-    if (e->prepare)
-        return tile_prepare(k, NULL, NULL, args, nargs, e->err) == TILE_OK;
+    if (e->noting)
+        return warm_note(e, k, args, nargs);
     if (!e->profile)
         return tile_launch(k, NULL, NULL, args, nargs, e->err) == TILE_OK;
     double from = clock_now();

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 static int usage(const char *fmt, const char *what)
 {
@@ -16,9 +17,28 @@ static int usage(const char *fmt, const char *what)
     return EXIT_USAGE;
 }
 
+/* a bar on a terminal while kernels are compiled, gone afterwards */
+static void show_progress(void *ctx, const char *what, int32_t done, int32_t of)
+{
+    enum { WIDTH = 32 };
+    char bar[WIDTH + 1];
+    int full = (int)((int64_t)done * WIDTH / of);
+    (void)ctx;
+    if (!isatty(STDERR_FILENO) || (full == (int)((int64_t)(done - 1) * WIDTH / of) && done > 1))
+        return;
+    memset(bar, ' ', WIDTH);
+    memset(bar, '#', (size_t)full);
+    bar[WIDTH] = 0;
+    if (done == of)
+        fprintf(stderr, "\r%*s\r", WIDTH + 24, "");
+    else
+        fprintf(stderr, "\r%s kernels [%s]", what, bar);
+    fflush(stderr);
+}
+
 static int engine_flags(const options *o, engine_options *e)
 {
-    *e = (engine_options){.device = o->device, .sequences = 1};
+    *e = (engine_options){.device = o->device, .sequences = 1, .progress = show_progress};
     e->threads = o->threads > 0 ? (int32_t)(o->threads < 4096 ? o->threads : 4096) : 0;
     e->context = o->context > 0 ? o->context : 0;
     if (o->batch > 0)

@@ -80,13 +80,19 @@ static bool launch(tile_module *m, const rcase *c, tile_error *e)
         args[i] = argument(&c->arg[i], &tensors[i]);
     bool ok = tile_launch(k, NULL, c->grid, args, c->nargs, e) == TILE_OK;
     last_narrow = -1;
-    if (ok && k->last && k->last->variants.n && vec_last(&k->last->variants)->m == NULL)
+    if (ok && k->last && k->last->variants.n)
         last_narrow = vec_last(&k->last->variants)->narrow;
     return ok;
 }
 
-const char *device_printed(void) { return printed; }
-int device_narrow(void) { return last_narrow; }
+const char *device_printed(void)
+{
+    return printed;
+}
+int device_narrow(void)
+{
+    return last_narrow;
+}
 
 bool device_run(arena *a, const char *device, str text, const rcase *c, str *err)
 {
