@@ -5,10 +5,30 @@
 
 #include "backends/cpu/cpu.h"
 
+typedef enum dot_inst {
+    DOT_FMA, /* of integers a product and a sum */
+    DOT_DPBF16,
+    DOT_DPBUSD,
+    DOT_DPWSSD,
+    DOT_MADDWD,
+    DOT_BFDOT,
+    DOT_SDOT,
+    DOT_UDOT,
+    DOT_FLIP = 64,
+    DOT_FLIP_DPBUSD = DOT_FLIP | DOT_DPBUSD,
+    DOT_FLIP_SDOT = DOT_FLIP | DOT_SDOT,
+    DOT_FLIP_UDOT = DOT_FLIP | DOT_UDOT
+} dot_inst;
+
+/* what operands are packed as */
+typedef enum dot_packed_as { DOT_AS_OWN, DOT_AS_SUM, DOT_AS_I16 } dot_packed_as;
+
 /* a row of kernels.def */
 typedef struct dot_block {
     const char *name, *features;
-    dtype a, b, sum; /* a, b: DT_NONE = the sum's */
+    dtype a, b, sum; /* a, b: DT_NONE = any */
+    dot_packed_as as;
+    dot_inst inst;
     int g, rows, vecs, bytes;
 } dot_block;
 

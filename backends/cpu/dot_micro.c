@@ -16,23 +16,48 @@ typedef struct shape {
     bool masked; /* the last columns are not there */
 } shape;
 
+/* an instruction of aarch64, which has its sum's and its operands' types in its name */
+static lval neon(cg *c, cg_intrin id, lval sum, lval a, lval b, lty operand)
+{
+    lty types[] = {LLVMTypeOf(sum), operand};
+    return cg_call(c, id, types, 2, (lval[]){sum, cg_bits(c, a, types[1]), cg_bits(c, b, types[1])}, 3);
+}
+
 static lval mul_add(dot *d, lval a, lval b, lval sum)
 {
     cg *c = d->k->c;
-    bool wide = d->block->bytes == 64;
-    if (d->block->g == 4) {
-        lty bytes = cg_vec(c->i8, d->block->bytes);
+    int bytes = d->block->bytes;
+    bool wide = bytes == 64;
+    lty i8s = cg_vec(c->i8, bytes), i16s = cg_vec(c->i16, bytes / 2), bf16 = LLVMBFloatTypeInContext(c->cx);
+    switch ((unsigned)d->block->inst & ~(unsigned)DOT_FLIP) {
+    case DOT_DPBUSD:
         return cg_call(c, wide ? CGI_dpbusd_512 : CGI_dpbusd_256, NULL, 0,
-                       (lval[]){sum, cg_bits(c, a, bytes), cg_bits(c, b, bytes)}, 3);
-    }
-    if (d->block->g == 2) {
-        lty pairs = cg_vec(LLVMBFloatTypeInContext(c->cx), d->block->bytes / 2);
+                       (lval[]){sum, cg_bits(c, a, i8s), cg_bits(c, b, i8s)}, 3);
+    case DOT_DPBF16:
         return cg_call(c, wide ? CGI_dpbf16_512 : CGI_dpbf16_256, NULL, 0,
-                       (lval[]){sum, cg_bits(c, a, pairs), cg_bits(c, b, pairs)}, 3);
+                       (lval[]){sum, cg_bits(c, a, cg_vec(bf16, bytes / 2)), cg_bits(c, b, cg_vec(bf16, bytes / 2))},
+                       3);
+    case DOT_DPWSSD:
+        return cg_call(c, CGI_dpwssd_512, NULL, 0, (lval[]){sum, cg_bits(c, a, i16s), cg_bits(c, b, i16s)}, 3);
+    case DOT_MADDWD:
+        return LLVMBuildAdd(c->b, sum,
+                            cg_call(c,
+                                    wide          ? CGI_madd16_512
+                                    : bytes == 32 ? CGI_madd16_256
+                                                  : CGI_madd16_128,
+                                    NULL, 0, (lval[]){cg_bits(c, a, i16s), cg_bits(c, b, i16s)}, 2),
+                            "");
+    case DOT_BFDOT:
+        return neon(c, CGI_bfdot, sum, a, b, cg_vec(bf16, bytes / 2));
+    case DOT_SDOT:
+        return neon(c, CGI_sdot, sum, a, b, i8s);
+    case DOT_UDOT:
+        return neon(c, CGI_udot, sum, a, b, i8s);
+    default:
+        if (dt_is_float(d->t))
+            return cg_fma(c, a, b, sum);
+        return LLVMBuildAdd(c->b, LLVMBuildMul(c->b, a, b, ""), sum, "");
     }
-    if (dt_is_float(d->t))
-        return cg_fma(c, a, b, sum);
-    return LLVMBuildAdd(c->b, LLVMBuildMul(c->b, a, b, ""), sum, "");
 }
 
 static lty unit_type(const dot *d)
@@ -154,7 +179,7 @@ static void call_block(dot *d, shape s, lval a, lval b, lval cc, lval units, int
     LLVMBuildCall2(c->b, type, fn, (lval[]){a, b, cc, units, d->comp, cg_i64(c, columns)}, 6, "");
 }
 
-/* 128 times the sum of every column of the panel */
+/* 128 times the sum of every column of the panel (-128 times where bytes of A are signed once they are flipped) */
 static void column_sums(dot *d, lval b, lval units)
 {
     cg *c = d->k->c;

@@ -442,7 +442,8 @@ static lval side_value(blocks *b, const side *s)
 static lval madd16(cg *c, lval x, lval y)
 {
     int lanes = cg_lanes(x);
-    return cg_call(c, lanes == 32 ? CGI_madd16_512 : CGI_madd16_256, NULL, 0, (lval[]){x, y}, 2);
+    cg_intrin id = lanes == 32 ? CGI_madd16_512 : lanes == 16 ? CGI_madd16_256 : CGI_madd16_128;
+    return cg_call(c, id, NULL, 0, (lval[]){x, y}, 2);
 }
 
 static lval widened(cg *c, lval x, dtype d, lty to)
@@ -450,13 +451,33 @@ static lval widened(cg *c, lval x, dtype d, lty to)
     return d == DT_U8 ? LLVMBuildZExt(c->b, x, to, "") : LLVMBuildSExt(c->b, x, to, "");
 }
 
-/* sums of 4 products each, whatever the bytes are; without vpmaddwd too */
+/* the same on aarch64: 16-bit products, exact, added in pairs twice */
+static lval pairwise(cg *c, lval x, lval y, dtype dx, dtype dy)
+{
+    lty wide = cg_vec(c->i16, 8), pairs[] = {cg_vec(c->i32, 4), wide};
+    bool both = dx == DT_U8 && dy == DT_U8;
+    lval parts[2];
+    for (int p = 0; p < 2; p++) {
+        int order[8];
+        for (int i = 0; i < 8; i++)
+            order[i] = 8 * p + i;
+        lval poison = LLVMGetPoison(LLVMTypeOf(x));
+        lval q = LLVMBuildMul(c->b, widened(c, cg_shuffle(c, x, poison, order, 8), dx, wide),
+                              widened(c, cg_shuffle(c, y, poison, order, 8), dy, wide), "");
+        parts[p] = cg_call(c, both ? CGI_uaddlp : CGI_saddlp, pairs, 2, &q, 1);
+    }
+    return cg_call(c, CGI_addp, pairs, 1, parts, 2);
+}
+
+/* sums of 4 products each, whatever the bytes are */
 static lval by_widening(blocks *b, lval sum, const side *s, const side *t)
 {
     cg *c = b->n->k->c;
     lval x = side_value(b, s), y = side_value(b, t);
     int order[64], half = b->width / 2;
-    if (b->width >= 32) {
+    if (!cg_x86(c) && b->width == 16)
+        return LLVMBuildAdd(c->b, sum, pairwise(c, x, y, s->dt, t->dt), "");
+    if (cg_x86(c)) {
         lval parts[2];
         lty wide = cg_vec(c->i16, half);
         for (int p = 0; p < 2; p++) { /* the even and the odd pairs of bytes */
@@ -468,32 +489,30 @@ static lval by_widening(blocks *b, lval sum, const side *s, const side *t)
         }
         return LLVMBuildAdd(c->b, sum, LLVMBuildAdd(c->b, parts[0], parts[1], ""), "");
     }
-    lty wide = cg_vec(c->i32, b->width);
-    lval p = LLVMBuildMul(c->b, widened(c, x, s->dt, wide), widened(c, y, t->dt, wide), "");
-    for (int q = 0; q < 4; q++) {
-        for (int i = 0; i < b->width / 4; i++)
-            order[i] = i * 4 + q;
-        sum = LLVMBuildAdd(c->b, sum, cg_shuffle(c, p, LLVMGetPoison(wide), order, b->width / 4), "");
-    }
-    return sum;
+    bug("vectors of %d bytes", b->width);
 }
 
-/* sum + u8 * i8, four products a lane */
-static lval dot4(blocks *b, lval sum, lval u, lval s)
+/* four products a lane: sum + u8 * i8; on aarch64 both signed, or both unsigned */
+static lval dot4(blocks *b, lval sum, lval u, lval s, bool is_unsigned)
 {
     cg *c = b->n->k->c;
+    lty types[] = {LLVMTypeOf(sum), LLVMTypeOf(u)};
     if (b->width == 64)
         return cg_call(c, CGI_dpbusd_512, NULL, 0, (lval[]){sum, u, s}, 3);
-    return cg_call(c, CGI_dpbusd_256, NULL, 0, (lval[]){sum, u, s}, 3);
+    if (b->width == 32)
+        return cg_call(c, CGI_dpbusd_256, NULL, 0, (lval[]){sum, u, s}, 3);
+    return cg_call(c, is_unsigned ? CGI_udot : CGI_sdot, types, 2, (lval[]){sum, u, s}, 3);
 }
 
 static bool has_dot4(const blocks *b)
 {
     const cg *c = b->n->k->c;
-    return b->width == 64 ? cg_has(c, "+avx512vnni") : b->width == 32 && cg_has(c, "+avxvnni");
+    if (b->width == 16)
+        return cg_has(c, "+dotprod");
+    return b->width == 64 ? cg_has(c, "+avx512vnni") : cg_has(c, "+avxvnni");
 }
 
-/* -128 times the sums of four of t's bytes, once for all rows */
+/* -128 times the sums of four of t's bytes, once for all rows; 128 times where both sides are signed */
 static lval bias(blocks *b, const side *t)
 {
     nest *n = b->n;
@@ -505,7 +524,7 @@ static lval bias(blocks *b, const side *t)
     if (map_get(&n->wide, key, &id))
         return n->wides.at[id];
     lval y = side_value(b, t), zero = LLVMConstNull(cg_vec(c->i32, b->width / 4));
-    lval x = LLVMBuildSub(c->b, zero, dot4(b, zero, cg_int(LLVMTypeOf(y), -128), y), "");
+    lval x = LLVMBuildSub(c->b, zero, dot4(b, zero, cg_int(LLVMTypeOf(y), -128), y, false), "");
     vec_push(n->k->a, &n->wides, x);
     map_set(&n->wide, key, n->wides.n - 1);
     nest_leave(n, n->inner);
@@ -526,19 +545,21 @@ static lval multiplied(blocks *b, lval sum, side s, side t)
         s = t;
         t = x;
     }
-    bool signed_fits = t.low >= -128 && t.high <= 127;
-    if (!signed_fits || b->width < 32)
+    bool signed_fits = t.low >= -128 && t.high <= 127, x86 = cg_x86(c);
+    if (!x86 && has_dot4(b) && s.low >= 0 && t.low >= 0)
+        return dot4(b, sum, side_value(b, &s), side_value(b, &t), true);
+    if (!signed_fits)
         return by_widening(b, sum, &s, &t);
     if (has_dot4(b)) {
-        if (s.low >= 0)
-            return dot4(b, sum, side_value(b, &s), side_value(b, &t));
+        if (x86 ? s.low >= 0 : s.high <= 127)
+            return dot4(b, sum, side_value(b, &s), side_value(b, &t), false);
         lval from = bias(b, &t);
         lval x = LLVMBuildAdd(c->b, side_value(b, &s), cg_int(cg_vec(c->i8, b->width), -128), "");
         nest_enter(b->n, b->n->inner);
         from = is_plain_zero(sum) ? from : LLVMBuildAdd(c->b, sum, from, "");
-        return dot4(b, from, x, side_value(b, &t));
+        return dot4(b, from, x, side_value(b, &t), false);
     }
-    if (s.low >= 0 && s.high <= 127) { /* two products fit 16 bits */
+    if (b->width >= 32 && s.low >= 0 && s.high <= 127) { /* two products fit 16 bits */
         lval u = side_value(b, &s), v = side_value(b, &t);
         lval p = cg_call(c, b->width == 64 ? CGI_maddubs_512 : CGI_maddubs_256, NULL, 0, (lval[]){u, v}, 2);
         return LLVMBuildAdd(c->b, sum, madd16(c, p, cg_int(LLVMTypeOf(p), 1)), "");

@@ -14,12 +14,14 @@
 #include <string.h>
 
 static const dot_block blocks[] = {
-#define MICRO(id, feat, ta, tb, tsum, per, r, v, width)                                                                \
+#define MICRO(id, feat, ta, tb, packed, tsum, instruction, per, r, v, width)                                           \
     {.name = #id,                                                                                                      \
      .features = feat,                                                                                                 \
      .a = DT_##ta,                                                                                                     \
      .b = DT_##tb,                                                                                                     \
      .sum = DT_##tsum,                                                                                                 \
+     .as = DOT_AS_##packed,                                                                                            \
+     .inst = DOT_##instruction,                                                                                        \
      .g = per,                                                                                                         \
      .rows = r,                                                                                                        \
      .vecs = v,                                                                                                        \
@@ -60,6 +62,11 @@ static const dot_block *block_for(const cg *c, dtype a, dtype b, dtype sum, int6
     bug("no register block for a dot");
 }
 
+static dtype packed_type(const dot_block *x, dtype own)
+{
+    return x->as == DOT_AS_SUM ? x->sum : x->as == DOT_AS_I16 ? DT_I16 : own;
+}
+
 static dot dot_of(kern *k, ir_op o, const plan_step *s, bool looped)
 {
     const ir_func *f = k->f;
@@ -72,13 +79,13 @@ static dot dot_of(kern *k, ir_op o, const plan_step *s, bool looped)
     d.n = tc->shape[tc->rank - 1];
     d.kk = ta->shape[ta->rank - 1];
     d.block = block_for(c, ta->dt, tb->dt, d.t, d.kk);
-    d.ta = d.block->a == DT_NONE ? d.t : ta->dt;
-    d.tb = d.block->a == DT_NONE ? d.t : tb->dt;
+    d.ta = packed_type(d.block, ta->dt);
+    d.tb = packed_type(d.block, tb->dt);
     d.unit = dt_bytes(d.ta) * d.block->g;
     d.lanes = d.block->bytes / d.unit;
     d.width = (int64_t)d.lanes * d.block->vecs;
     d.depth = plan_dot_depth(k->p, o, dt_bytes(d.ta), d.unit, looped);
-    d.signs = d.block->g == 4 && d.ta == DT_I8;
+    d.signs = d.block->inst & DOT_FLIP;
     return d;
 }
 

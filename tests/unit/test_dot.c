@@ -1,6 +1,6 @@
 /* test_dot.c: matrix products of the CPU back end, by every register block that this machine can run.
  *
- * A kernel of .tile source is compiled for this machine and for named chips below it, with tiles of odd and even
+ * A kernel of .tile source is compiled for this machine and for named levels below it, with tiles of odd and even
  * extents, b row by row or transposed, over sizes off every block. Each result is held against float64 sums (with NaN
  * and infinities among the operands where floats are), and all results of one K, type and target must be the same bits,
  * whatever the tiles: an element's order of summing depends on nothing else. Columns and rows beyond the result keep
@@ -23,61 +23,88 @@ typedef struct tiles {
 
 static const tiles shapes[] = {{64, 64, 32}, {6, 64, 32}, {16, 48, 32}, {45, 83, 32}, {7, 100, 32}};
 
-static const char *const chips[] = {"", "x86-64-v2", "x86-64-v3", "x86-64-v4"};
+/* what code is made for: a chip, or the features of one that has no name */
+typedef struct level {
+    const char *name, *chip, *features;
+    bool narrow; /* only of 8 and 16 bits are its blocks other than those of a level above */
+} level;
 
-/* can code for the chip run here? */
-static bool runs(const char *chip)
+static const level levels[] = {
+    {"this machine", "", "", false},
+    {"x86-64-v2", "x86-64-v2", "", false},
+    {"x86-64-v3", "x86-64-v3", "", false},
+    {"x86-64-v3 and AVX-VNNI", "x86-64-v3", "+sse4.2,+popcnt,+avx,+avx2,+fma,+f16c,+bmi2,+avxvnni", true},
+    {"x86-64-v4", "x86-64-v4", "", false},
+    {"x86-64-v4-bf16", "x86-64-v4-bf16", "", true},
+};
+
+/* can code for the level run here? */
+static bool runs(const level *l)
 {
-    if (strcmp(chip, "x86-64-v3") == 0)
-        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-    if (strcmp(chip, "x86-64-v4") == 0)
-        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-               __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
+    bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+    bool v4 = v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+              __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+              __builtin_cpu_supports("avx512cd");
+    if (strncmp(l->chip, "x86-64-v3", 9) == 0)
+        return v3 && (!*l->features || __builtin_cpu_supports("avxvnni"));
+    if (strcmp(l->chip, "x86-64-v4") == 0)
+        return v4;
+    if (strcmp(l->chip, "x86-64-v4-bf16") == 0)
+        return v4 && __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bf16");
     return true;
 }
 
 typedef struct kind {
-    const char *type, *out;
-    int size;
-    bool special; /* NaN and infinities among the operands */
+    const char *type[2], *out; /* of a and b */
+    bool special;              /* NaN and infinities among the operands */
 } kind;
 
-static const kind kinds[] = {{"f32", "f32", 4, true},
-                             {"f64", "f64", 8, true},
-                             {"bf16", "f32", 2, true},
-                             {"i8", "i32", 1, false},
-                             {"u8", "i32", 1, false}};
+static const kind kinds[] = {{{"f32", "f32"}, "f32", true}, {{"f64", "f64"}, "f64", true},
+                             {{"f16", "f16"}, "f32", true}, {{"bf16", "bf16"}, "f32", true},
+                             {{"i8", "i8"}, "i32", false},  {{"u8", "u8"}, "i32", false},
+                             {{"u8", "i8"}, "i32", false},  {{"i8", "u8"}, "i32", false}};
 
 static double value(const kind *k, int which, int64_t row, int64_t e)
 {
     uint64_t x = ((uint64_t)row * 8191 + (uint64_t)e * 131 + (uint64_t)which * 77) * 0x9e3779b97f4a7c15u >> 40;
     if (k->special && row == 3 + which && e == 5)
         return which ? INFINITY : NAN;
-    if (k->type[0] == 'u')
+    if (k->type[which][0] == 'u')
         return (double)(x & 255);
-    if (k->type[0] == 'i')
+    if (k->type[which][0] == 'i')
         return (double)(x & 255) - 128;
     return ((double)(x & 255) - 127) / 64;
 }
 
-static void put(const kind *k, void *p, int64_t i, double v)
+static uint16_t half(float f) /* exact: the values are multiples of 1/64 below 2 */
+{
+    if (isnan(f) || isinf(f))
+        return isnan(f) ? 0x7e00 : 0x7c00;
+    int e;
+    float m = frexpf(fabsf(f), &e);
+    return (uint16_t)((f < 0 ? 0x8000 : 0) | (f == 0 ? 0 : ((e + 14) << 10 | ((int)(m * 2048) & 1023))));
+}
+
+static void put(const kind *k, int which, void *p, int64_t i, double v)
 {
     float f = (float)v;
     uint32_t bits;
     memcpy(&bits, &f, sizeof bits);
-    if (strcmp(k->type, "f32") == 0)
+    if (strcmp(k->type[which], "f32") == 0)
         ((float *)p)[i] = f;
-    else if (strcmp(k->type, "f64") == 0)
+    else if (strcmp(k->type[which], "f64") == 0)
         ((double *)p)[i] = v;
-    else if (strcmp(k->type, "bf16") == 0)
+    else if (strcmp(k->type[which], "f16") == 0)
+        ((uint16_t *)p)[i] = half(f);
+    else if (strcmp(k->type[which], "bf16") == 0)
         ((uint16_t *)p)[i] = (uint16_t)(bits >> 16); /* exact */
-    else if (k->type[0] == 'u')
+    else if (k->type[which][0] == 'u')
         ((uint8_t *)p)[i] = (uint8_t)v;
     else
         ((int8_t *)p)[i] = (int8_t)v;
 }
 
-static abi_entry *made(arena *a, const kind *k, const char *chip, tiles t, bool nt, cpu_image *im)
+static abi_entry *made(arena *a, const kind *k, const level *l, tiles t, bool nt, cpu_image *im)
 {
     diags d;
     backend_target target;
@@ -85,7 +112,8 @@ static abi_entry *made(arena *a, const kind *k, const char *chip, tiles t, bool 
     abi_entry *entry = NULL;
     diags_init(&d, a);
     const tile_backend *b = backend_find(S("cpu"), &target, a);
-    target.chip = str_of(chip);
+    target.chip = str_of(l->chip);
+    target.features = str_of(l->features);
     str text = str_fmt(a,
                        "kernel mm(a: %s[M, K], b: %s%s, c: %s[M, N]) grid(cdiv(M, %d), cdiv(N, %d)):\n"
                        "    m = program_id(0) * %d\n"
@@ -94,8 +122,8 @@ static abi_entry *made(arena *a, const kind *k, const char *chip, tiles t, bool 
                        "    for k in range(0, K, %d):\n"
                        "        acc = dot(a.load([m, k], [%d, %d]), b.load(%s)%s, acc)\n"
                        "    c.store([m, n], acc)\n",
-                       k->type, k->type, nt ? "[N, K]" : "[K, N]", k->out, t.bm, t.bn, t.bm, t.bn, t.bm, t.bn, k->out,
-                       t.bk, t.bm, t.bk,
+                       k->type[0], k->type[1], nt ? "[N, K]" : "[K, N]", k->out, t.bm, t.bn, t.bm, t.bn, t.bm, t.bn,
+                       k->out, t.bk, t.bm, t.bk,
                        nt ? str_cstr(a, str_fmt(a, "[n, k], [%d, %d]", t.bn, t.bk))
                           : str_cstr(a, str_fmt(a, "[k, n], [%d, %d]", t.bk, t.bn)),
                        nt ? ".T" : "");
@@ -139,7 +167,7 @@ static void multiply(abi_entry *entry, void *room, tiles t, bool nt, int64_t k, 
     entry(args, 0, gm * gn, &th);
 }
 
-static void compare(const kind *k, const void *c, int64_t depth, const char *chip)
+static void compare(const kind *k, const void *c, int64_t depth, const level *l)
 {
     for (int64_t i = 0; i < M; i++)
         for (int64_t j = 0; j < N; j++) {
@@ -157,12 +185,12 @@ static void compare(const kind *k, const void *c, int64_t depth, const char *chi
             bool same = isnan(sum)   ? isnan(got)
                         : isinf(sum) ? got == sum
                                      : fabs(got - sum) <= (strcmp(k->out, "f32") == 0 ? 1e-6 : 1e-14) * size;
-            ck_assert_msg(same, "%s on '%s', K %lld: element %lld, %lld is %.9g, not %.9g", k->type, chip,
-                          (long long)depth, (long long)i, (long long)j, got, sum);
+            ck_assert_msg(same, "%s by %s on '%s', K %lld: element %lld, %lld is %.9g, not %.9g", k->type[0],
+                          k->type[1], l->name, (long long)depth, (long long)i, (long long)j, got, sum);
         }
 }
 
-static void run_kind(const kind *k, const char *chip)
+static void run_kind(const kind *k, const level *l)
 {
     static const int64_t depths[] = {1, 63, 1111};
     int out = strcmp(k->out, "f64") == 0 ? 8 : 4;
@@ -176,31 +204,31 @@ static void run_kind(const kind *k, const char *chip)
             arena ar;
             cpu_image im;
             arena_init(&ar, 0);
-            abi_entry *entry = made(&ar, k, chip, shapes[s], nt, &im);
+            abi_entry *entry = made(&ar, k, l, shapes[s], nt, &im);
             for (size_t q = 0; q < COUNTOF(depths); q++) {
                 int64_t depth = depths[q];
                 for (int64_t i = 0; i < M * depth; i++)
-                    put(k, a, i, value(k, 0, i / depth, i % depth));
+                    put(k, 0, a, i, value(k, 0, i / depth, i % depth));
                 for (int64_t i = 0; i < N * depth; i++)
-                    put(k, b, nt ? i : i % depth * N + i / depth, value(k, 1, i / depth, i % depth));
+                    put(k, 1, b, nt ? i : i % depth * N + i / depth, value(k, 1, i / depth, i % depth));
                 memset(c, EDGE, bytes + margin);
                 multiply(entry, room, shapes[s], nt, depth, a, b, c);
                 for (size_t i = 0; i < margin; i++)
                     ck_assert_msg(c[bytes + i] == EDGE, "written past the end");
                 if (s == 0 && !nt) {
-                    compare(k, c, depth, chip);
+                    compare(k, c, depth, l);
                     memcpy(first + q * bytes, c, bytes);
                 }
                 ck_assert_msg(memcmp(first + q * bytes, c, bytes) == 0 || k->special,
-                              "%s on '%s', K %lld: tiles of %d x %d give other bits", k->type, chip, (long long)depth,
-                              shapes[s].bm, shapes[s].bn);
+                              "%s on '%s', K %lld: tiles of %d x %d give other bits", k->type[0], l->name,
+                              (long long)depth, shapes[s].bm, shapes[s].bn);
                 for (int64_t i = 0; i < M * N && k->special; i++) { /* NaN may have any sign and payload */
                     double x = out == 8 ? ((double *)(void *)c)[i] : (double)((float *)(void *)c)[i];
                     ck_assert_msg(isnan(x) || memcmp(first + q * bytes + i * out, c + i * out, (size_t)out) == 0,
-                                  "%s on '%s', K %lld: tiles of %d x %d give other bits", k->type, chip,
+                                  "%s on '%s', K %lld: tiles of %d x %d give other bits", k->type[0], l->name,
                                   (long long)depth, shapes[s].bm, shapes[s].bn);
                 }
-                compare(k, c, depth, chip);
+                compare(k, c, depth, l);
             }
             image_free(&im);
             arena_fini(&ar);
@@ -214,12 +242,15 @@ static void run_kind(const kind *k, const char *chip)
 
 START_TEST(products)
 {
-    const char *chip = chips[_i / (int)COUNTOF(kinds)];
-    if (!runs(chip)) {
-        printf("skip: %s, which this machine can't run\n", chip);
+    const level *l = &levels[_i / (int)COUNTOF(kinds)];
+    if (!runs(l)) {
+        if (_i % (int)COUNTOF(kinds) == 0)
+            printf("skip: products on %s, which this machine isn't\n", l->name);
         return;
     }
-    run_kind(&kinds[_i % (int)COUNTOF(kinds)], chip);
+    const kind *k = &kinds[_i % (int)COUNTOF(kinds)];
+    if (!l->narrow || strcmp(k->type[0], "bf16") == 0 || strcmp(k->out, "i32") == 0)
+        run_kind(k, l);
 }
 END_TEST
 
@@ -228,7 +259,7 @@ int main(void)
     Suite *s = suite_create("dot");
     TCase *t = tcase_create("products");
     tcase_set_timeout(t, 300);
-    tcase_add_loop_test(t, products, 0, (int)(COUNTOF(kinds) * COUNTOF(chips)));
+    tcase_add_loop_test(t, products, 0, (int)(COUNTOF(kinds) * COUNTOF(levels)));
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);
