@@ -63,7 +63,6 @@ typedef struct nest {
     int inner; /* level of the vector loop; -1: straight-line code */
     lblock block[IR_MAX_RANK + 2];
     int step;     /* id of the plan step, -1 = none */
-    int ordinal;  /* among those, from 0 */
     uint32_t own; /* the index, in sets, of what code is being made for */
     int lanes;
     int64_t extent; /* of the vector dimension */
@@ -87,6 +86,7 @@ typedef struct nest {
 
 /* a row that an earlier nest of the program read from memory, end to end */
 typedef struct row_read {
+    ir_op o;
     lval base;
     int64_t bytes, extent;
     int step;
@@ -146,10 +146,6 @@ lval to_memory(cg *c, lval x, dtype d);
 lval from_memory(cg *c, lval x, dtype d);
 lv mem_load(nest *n, ir_op o, uint32_t at);
 void mem_store(nest *n, ir_op o);
-/* own: of rows side by side; rows: of the whole nest */
-void fetch_streams(nest *n, const uint32_t *own, int side, int64_t rows, int unroll);
-void fetch_ahead(nest *n, int unroll); /* what this turn of the main part, over unroll vectors, prefetches */
-
 lv mem_atomic(nest *n, ir_op o);
 void point_memory(kern *k, ir_op o); /* rank-0 load, store, atomic */
 lval atomic_one(kern *k, ir_op o, lval p, const lval *x);
@@ -157,7 +153,13 @@ lval atomic_one(kern *k, ir_op o, lval p, const lval *x);
 lval mem_mask(nest *n, ir_op o, uint32_t operand, uint32_t at); /* of a load or store, NULL = every lane */
 lval mem_zeros(kern *k);                                        /* address of 64 bytes of zeros */
 lval mem_or_zeros(kern *k, lval p, lval on);                    /* p, or that where on (NULL = yes) is false */
-void note_stream(nest *n, ir_op o, lv p, lval where);           /* load o reads a row from p, by instruction `where` */
+
+/* fetch.c */
+void note_read(nest *n, ir_op o, lval base, int64_t bytes); /* load o reads all of a program's row */
+void note_stream(nest *n, ir_op o, lv p, lval where);       /* load o reads a row from p, by instruction `where` */
+/* own: of rows side by side; rows: of the whole nest */
+void fetch_streams(nest *n, const uint32_t *own, int side, int64_t rows, int unroll);
+void fetch_ahead(nest *n, int unroll); /* what this turn of the main part, over unroll vectors, prefetches */
 
 /* products.c: sums of products of bytes along the last dimension */
 lv products(nest *n, ir_op o, uint32_t at);

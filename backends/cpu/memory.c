@@ -203,40 +203,6 @@ static dtype elem_of(const ir_func *f, ir_val v)
     return ir_type_dt(f->m, ir_vtype(f, v));
 }
 
-static stream *stream_of(nest *n, const stream *like, uint32_t row)
-{
-    for (uint32_t i = 0; i < n->streams.n; i++) {
-        stream *s = &n->streams.at[i];
-        if (s->root == like->root && s->step == like->step && s->row == row)
-            return s;
-    }
-    return NULL;
-}
-
-void note_stream(nest *n, ir_op o, lv p, lval where)
-{
-    kern *k = n->k;
-    if (n->part != PART_MAIN || n->streaming || p.level != n->inner - 1 || p.level < 0)
-        return;
-    if (!LLVMIsAInstruction(where))
-        return;
-    stream s = {p.v, plan_root(k->p, ir_in(k->f, o, 0)), n->own, p.k, {0}}, *t = stream_of(n, &s, s.row);
-    if (!t) {
-        vec_push(k->a, &n->streams, s);
-        t = &vec_last(&n->streams);
-    }
-    vec_push(k->a, &t->at, where);
-}
-
-static void note_read(nest *n, lval base, int64_t bytes)
-{
-    kern *k = n->k;
-    for (uint32_t i = 0; i < k->reads.n; i++)
-        if (k->reads.at[i].base == base)
-            return;
-    vec_push(k->a, &k->reads, ((row_read){base, bytes, n->extent, n->step}));
-}
-
 lv mem_load(nest *n, ir_op o, uint32_t index)
 {
     kern *k = n->k;
@@ -261,7 +227,7 @@ lv mem_load(nest *n, ir_op o, uint32_t index)
         at = lane_index(n, p);
     if (contiguous && n->part == PART_MAIN && !n->streaming && n->inner == 0 && k->depth == 1 &&
         plan_by_program(k->p, ir_in(f, o, 0)))
-        note_read(n, p.v, n->extent * (int64_t)bytes_of(c, mem));
+        note_read(n, o, p.v, n->extent * (int64_t)bytes_of(c, mem));
     if (one) {
         r.v = mask ? one_masked_load(n, mem, at, mask, other) : cg_load(c, mem, at, bytes_of(c, mem));
         r.form = p.form == LV_UNI && !mask ? LV_UNI : LV_VEC;
@@ -295,113 +261,6 @@ static void one_masked_store(nest *n, lty mem, lval x, lval p, lval mask)
     cg_store(c, x, p, bytes_of(c, mem));
     LLVMBuildBr(c->b, join);
     cg_at(c, join);
-}
-
-/* ---- fetching ahead ----
- * The hardware's own prefetching ends at each page, and a loop with much arithmetic has too few lines under way.
- *
- *   a program with one nest, streaming     what it reads, FETCH_AHEAD bytes on; past its block that is the next one's
- *   several nests over the same rows       the row behind those it reads, which the next program wants where rows are
- *                                          contiguous: a quarter of it while the first nest runs, which reads a row
- *                                          that came that way, the rest during the second, before the last one stores
- *
- * A prefetch can't fault; at worst it is for nothing. Figures: docs/performance.md. */
-#define FETCH_AHEAD 8192
-#define LINE 64
-
-static void fetch(nest *n, lval base, lval off, int64_t by)
-{
-    cg *c = n->k->c;
-    lval at = cg_gep(c, c->i8, base, LLVMBuildAdd(c->b, off, cg_i64(c, by), ""));
-    cg_call(c, CGI_prefetch, &c->ptr, 1, (lval[]){at, cg_i32(c, 0), cg_i32(c, 2), cg_i32(c, 1)}, 4);
-}
-
-static void fetch_own(nest *n, const row_read *r, int64_t size, int64_t turn)
-{
-    cg *c = n->k->c;
-    lval off = LLVMBuildMul(c->b, n->j, cg_i64(c, size), "");
-    for (int64_t x = 0; x < turn; x += LINE)
-        fetch(n, r->base, off, FETCH_AHEAD + x);
-}
-
-static void fetch_next(nest *n, const row_read *r, int64_t size, int64_t turn)
-{
-    static const int quarters[] = {1, 3};
-    cg *c = n->k->c;
-    if (n->ordinal >= (int)COUNTOF(quarters))
-        return;
-    int64_t mine = turn / LINE * quarters[n->ordinal] / 4 * LINE, from = n->ordinal ? r->bytes / 4 / LINE * LINE : 0;
-    lval done = LLVMBuildUDiv(c->b, n->j, cg_i64(c, turn / size), "");
-    lval off = LLVMBuildMul(c->b, done, cg_i64(c, mine), "");
-    for (int64_t x = 0; x < mine; x += LINE)
-        fetch(n, r->base, off, r->bytes + from + x);
-}
-
-void fetch_ahead(nest *n, int unroll)
-{
-    kern *k = n->k;
-    for (uint32_t i = 0; i < k->reads.n; i++) {
-        const row_read *r = &k->reads.at[i];
-        int64_t size = r->bytes / r->extent, turn = size * n->lanes * unroll;
-        if (r->extent != n->extent || n->inner != 0 || k->depth != 1)
-            continue;
-        if (k->nests == 1 && n->streaming && r->step == n->step)
-            fetch_own(n, r, size, turn);
-        else if (k->nests > 1)
-            fetch_next(n, r, size, turn);
-    }
-}
-
-/* Of rows side by side, what the rows after these hold at this place; where that is far, what follows in these; of one row
- * at a time, what follows: rows mostly lie one behind the other. */
-#define FAR (256 << 10)
-#define NEAR (12 << 10)
-
-/* how far on: whole groups of rows, and not less than memory needs to answer */
-static lval ahead_of(nest *n, const stream *first, const stream *second, int64_t rows)
-{
-    cg *c = n->k->c;
-    lval pitch = LLVMBuildSub(c->b, LLVMBuildPtrToInt(c->b, second->base, c->i64, ""),
-                              LLVMBuildPtrToInt(c->b, first->base, c->i64, ""), "");
-    lval group = LLVMBuildMul(c->b, pitch, cg_i64(c, rows), "");
-    lval inside = cg_icmp(c, LLVMIntULT, LLVMBuildSub(c->b, group, cg_i64(c, 64), ""), cg_i64(c, FAR - 64));
-    lval some = LLVMBuildUDiv(c->b, cg_i64(c, NEAR - 1), cg_sel(c, inside, group, cg_i64(c, 1)), "");
-    lval next = LLVMBuildMul(c->b, group, LLVMBuildAdd(c->b, some, cg_i64(c, 1), ""), "");
-    return cg_sel(c, inside, next, cg_i64(c, FETCH_AHEAD));
-}
-
-/* The code generator would move all prefetches to the block's head, together: nothing of memory moves across this. */
-static void stay(cg *c)
-{
-    lty t = LLVMFunctionType(c->t_void, NULL, 0, false);
-    lval f = LLVMGetInlineAsm(t, "", 0, "~{memory}", 9, true, false, LLVMInlineAsmDialectATT, false);
-    LLVMBuildCall2(c->b, t, f, NULL, 0, "");
-}
-
-void fetch_streams(nest *n, const uint32_t *own, int side, int64_t rows, int unroll)
-{
-    cg *c = n->k->c;
-    lblock end = n->block[n->inner + 1];
-    for (uint32_t i = 0; i < n->streams.n; i++) {
-        const stream *s = &n->streams.at[i], *first = stream_of(n, s, own[0]);
-        const stream *second = side > 1 ? stream_of(n, s, own[1]) : NULL;
-        int64_t turn = s->step * n->lanes * unroll;
-        if (turn <= 0 || !first || (side > 1 && !second))
-            continue;
-        nest_enter(n, n->inner - 1);
-        lval by = second ? ahead_of(n, first, second, rows) : cg_i64(c, FETCH_AHEAD);
-        lval base = cg_gep(c, c->i8, s->base, by);
-        nest_leave(n, n->inner - 1);
-        /* spread over the loads themselves: many at once would have to wait for each other */
-        int64_t lines = (turn + LINE - 1) / LINE, places = s->at.n;
-        for (int64_t x = 0; x < lines; x++) {
-            lval where = s->at.at[x * places / lines];
-            LLVMPositionBuilder(c->b, LLVMGetInstructionParent(where), where);
-            fetch(n, base, LLVMBuildMul(c->b, n->turn, cg_i64(c, s->step), ""), x * LINE);
-            stay(c);
-        }
-    }
-    cg_at(c, end);
 }
 
 /* conjunctions and disjunctions of compares and of what is one for a row: where they turn false they stay so */

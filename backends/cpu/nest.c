@@ -708,21 +708,12 @@ static void close_loops(kern *k, body *b)
     }
 }
 
-static int nests_before(const plan *p, int step)
-{
-    int n = 0;
-    for (uint32_t i = 0; i < p->body->steps.n && p->body->steps.at[i] != step; i++)
-        n += p->steps.at[p->body->steps.at[i]].kind == STEP_NEST;
-    return n;
-}
-
 static void run(kern *k, body *b, int step)
 {
     nest *saved = k->n;
     nest_straight(&b->n, k);
     k->n = &b->n;
     choose(k, b, step);
-    b->n.ordinal = nests_before(k->p, step);
     for (uint32_t i = 0; b->s && i < b->s->items.n; i++)
         for (int u = 0; u < b->jam && reduces_vector(k, b, b->s->items.at[i]); u++) {
             accum r;

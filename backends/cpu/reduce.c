@@ -66,22 +66,44 @@ static lval greater(cg *c, bool max, lval x, lval y)
     return cg_call(c, CGI_range_512, NULL, 0, (lval[]){x, y, cg_i32(c, max ? 5 : 4), x, mask, cg_i32(c, 4)}, 6);
 }
 
+static bool by_range(const cg *c, const cg_elt_op *e, int lanes)
+{
+    return (e->code == IR_OP_min || e->code == IR_OP_max) && !e->nan && e->from == DT_F32 && lanes == 16 && c->scalef;
+}
+
 lval accum_combine(kern *k, const accum *r, lval x, lval y, int lanes)
 {
     cg_elt_op e = r->elt;
     cg *c = k->c;
     e.lanes = lanes;
-    bool extreme = e.code == IR_OP_min || e.code == IR_OP_max;
-    if (extreme && !e.nan && e.from == DT_F32 && lanes == 16 && c->scalef) {
+    if (by_range(c, &e, lanes)) {
         y = greater(c, e.code == IR_OP_max, y, y); /* a signaling NaN becomes a quiet one, which the next ignores */
         return greater(c, e.code == IR_OP_max, x, y);
     }
     return cg_elt(k->c, &e, (lval[]){x, y});
 }
 
+/* of accumulators, so without signaling NaN; as wide as they are to the end */
+static lval finish_range(cg *c, bool max, lval *slots, int nslots)
+{
+    for (int n = nslots / 2; n > 0; n /= 2)
+        for (int i = 0; i < n; i++)
+            slots[i] = greater(c, max, slots[i], slots[i + n]);
+    lval x = slots[0];
+    for (int n = 8; n > 0; n /= 2) {
+        int other[16];
+        for (int i = 0; i < 16; i++)
+            other[i] = i ^ n;
+        x = greater(c, max, x, cg_shuffle(c, x, LLVMGetPoison(LLVMTypeOf(x)), other, 16));
+    }
+    return cg_extract(c, x, 0);
+}
+
 lval accum_finish(kern *k, const accum *r, lval *slots, int nslots, int lanes)
 {
     cg *c = k->c;
+    if (by_range(c, &r->elt, lanes))
+        return finish_range(c, r->elt.code == IR_OP_max, slots, nslots);
     for (int n = nslots / 2; n > 0; n /= 2)
         for (int i = 0; i < n; i++)
             slots[i] = accum_combine(k, r, slots[i], slots[i + n], lanes);
