@@ -358,7 +358,7 @@ static bool exec_op(frame *fr, ir_op o)
         return interp_elt(fr, o);
     case IR_OP_dot: case IR_OP_reduce: case IR_OP_scan: case IR_OP_map: case IR_OP_sort: case IR_OP_histogram:
         return interp_tile(fr, o);
-    case IR_OP_load: case IR_OP_store: case IR_OP_atomic_rmw: case IR_OP_atomic_cas:
+    case IR_OP_load: case IR_OP_store: case IR_OP_atomic_rmw: case IR_OP_atomic_cas: case IR_OP_bound:
         return interp_mem(fr, o);
     case IR_OP_tensor_make: case IR_OP_tensor_dim: case IR_OP_tensor_stride: case IR_OP_tensor_base:
     case IR_OP_tensor_view: case IR_OP_tensor_load: case IR_OP_tensor_store: case IR_OP_tensor_atomic:

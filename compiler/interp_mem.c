@@ -211,6 +211,25 @@ static bool exec_cas(frame *fr, ir_op o)
     return true;
 }
 
+static bool exec_bound(frame *fr, ir_op o)
+{
+    const ir_module *m = fr->f->m;
+    ir_type t = in_type(fr, o, 0);
+    int64_t n = ir_type_count(m, t), bytes, es = (int64_t)elem_bytes(m, ir_type_of(m, ir_type_elem(m, t))->elem);
+    lanes ptr = lanes_of(fr, o, 0), mask = lanes_of(fr, o, 3);
+    uint64_t base = lane_address(lanes_of(fr, o, 1), 0);
+    memcpy(&bytes, in_data(fr, o, 2), sizeof bytes);
+    for (int64_t i = 0; i < n && bytes >= 0; i++) {
+        int64_t off = (int64_t)(lane_address(ptr, i) - base);
+        if (!lane_on(mask, i) || (off >= 0 && off <= bytes - es))
+            continue;
+        str text = ir_text(fr->f, o, KEY_text);
+        return interp_fault(fr, o, "%.*s: element %lld of %lld", STR_ARG(text),
+                            (long long)(off / es - (off % es < 0)), (long long)(bytes / es));
+    }
+    return true;
+}
+
 bool interp_mem(frame *fr, ir_op o)
 {
     switch ((int)ir_op_code(fr->f, o)) {
@@ -218,6 +237,7 @@ bool interp_mem(frame *fr, ir_op o)
     case IR_OP_store: return exec_store(fr, o);
     case IR_OP_atomic_rmw: return exec_rmw(fr, o);
     case IR_OP_atomic_cas: return exec_cas(fr, o);
+    case IR_OP_bound: return exec_bound(fr, o);
     default: bug("interp: op '%s' touches no memory", ir_info(fr->f, o)->name);
     }
 }

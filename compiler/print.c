@@ -413,6 +413,8 @@ static void put_param(printer *p, uint32_t i)
         put_item(p->out, &open, "written");
     if (q->flags & PARAM_NOALIAS)
         put_item(p->out, &open, "noalias");
+    if (q->flags & PARAM_EXTENT)
+        put_item(p->out, &open, "extent");
     if (q->align)
         put_param_item(p->out, &open, "align", q->align);
     if (q->div)

@@ -119,7 +119,7 @@ static bool param_flag(reader *r, ir_param *p)
         int flag;
     } flags[] = {
         {"static", PARAM_STATIC},   {"scratch", PARAM_SCRATCH}, {"scratch_zero", PARAM_SCRATCH_ZERO},
-        {"written", PARAM_WRITTEN}, {"noalias", PARAM_NOALIAS},
+        {"written", PARAM_WRITTEN}, {"noalias", PARAM_NOALIAS}, {"extent", PARAM_EXTENT},
     };
     for (size_t i = 0; i < COUNTOF(flags); i++)
         if (read_take_word(r, flags[i].name)) {

@@ -492,8 +492,10 @@ static void check_promises(verifier *v, uint32_t i, const ir_param *p, ir_type t
     const ir_op none = {0};
     ir_type_kind kind = ir_type_of(v->m, t)->kind;
     bool memory = kind == TK_PTR || kind == TK_TENSOR;
-    if (p->flags & ~(PARAM_STATIC | PARAM_SCRATCH | PARAM_SCRATCH_ZERO | PARAM_WRITTEN | PARAM_NOALIAS))
+    if (p->flags & ~(PARAM_STATIC | PARAM_SCRATCH | PARAM_SCRATCH_ZERO | PARAM_WRITTEN | PARAM_NOALIAS | PARAM_EXTENT))
         verify_fail(v, none, "parameter %u has an unknown flag", i);
+    if ((p->flags & PARAM_EXTENT) && !verify_is_scalar_of(v, t, DT_I64))
+        verify_fail(v, none, "parameter %u is '%s', and only 'i64' is an extent", i, verify_type(v, t));
     if ((p->flags & (PARAM_STATIC | PARAM_WRITTEN | PARAM_NOALIAS)) && !memory)
         verify_fail(v, none, "parameter %u is '%s', and only pointers and tensors are static, written or noalias", i,
                     verify_type(v, t));

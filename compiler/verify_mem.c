@@ -68,6 +68,17 @@ static void check_ptr_cast(verifier *v, ir_op o)
         verify_out_is(v, o, 0, false, "the shape of operand 0");
 }
 
+static void check_bound(verifier *v, ir_op o)
+{
+    if (!verify_count(v, o, 3, 4) || !in_is_ptr(v, o))
+        return;
+    ir_type base = verify_in(v, o, 1);
+    if (verify_in_is(v, o, 1, ir_type_is_ptr(v->m, base) && verify_is_scalar(v, base), "a scalar pointer") &&
+        verify_in_is(v, o, 2, verify_is_scalar_of(v, verify_in(v, o, 2), DT_I64), "a scalar 'i64'") &&
+        ir_nin(v->f, o) > 3)
+        in_is_mask(v, o, 3, verify_in(v, o, 0), "operand 0");
+}
+
 static void check_load(verifier *v, ir_op o)
 {
     ir_type p;
@@ -339,6 +350,8 @@ bool verify_memory(verifier *v, ir_op o)
         check_ptr_add(v, o);
     else if (c == IR_OP_ptr_cast)
         check_ptr_cast(v, o);
+    else if (c == IR_OP_bound)
+        check_bound(v, o);
     else if (c == IR_OP_load)
         check_load(v, o);
     else if (c == IR_OP_store)

@@ -85,7 +85,7 @@ static bool layouts_of_op(walk *w, ir_op o)
 /* ops whose tiles lie alike: elementwise ones, and those that work on rows of one layout */
 static bool wants_one_layout(ir_code c)
 {
-    return (ir_ops[c].flags & ELT) || c == IR_OP_scan || c == IR_OP_map || c == IR_OP_reduce || c == IR_OP_assert ||
+    return (ir_ops[c].flags & ELT) || c == IR_OP_scan || c == IR_OP_map || c == IR_OP_reduce || c == IR_OP_assert || c == IR_OP_bound ||
            c == IR_OP_hint || c == IR_OP_sort;
 }
 

@@ -99,6 +99,21 @@ static bool find_functions(rt_call *c, rt_instance *in, str ir_name)
     return true;
 }
 
+/* Host devices whose code checks no access by itself get the checks put in. The passes in front of that one are run
+ * again later, and find nothing to do. */
+static ir_module *with_bounds(rt_call *c, ir_module *m)
+{
+    static const pass_id ids[] = {PASS_inline, PASS_lower_tensors, PASS_bounds};
+    const rt_driver *driver = c->k->m->dev->driver;
+    pass_options opt = {.checked = true};
+    if (!driver->build || driver->queue || m->stage == LAID)
+        return m;
+    ir_module *copy = ir_module_new(m->a);
+    for (uint32_t i = 0; i < m->funcs.n; i++)
+        ir_module_add(copy, ir_func_copy(m->funcs.at[i], copy));
+    return pass_run(copy, &c->k->m->d, &opt, ids, COUNTOF(ids), NULL) ? copy : NULL;
+}
+
 static rt_instance *lower_instance(rt_call *c)
 {
     tile_module *m = c->k->m;
@@ -113,8 +128,10 @@ static rt_instance *lower_instance(rt_call *c)
     } else {
         in->m = m->ir;
     }
-    bool ok =
-        in->m && find_functions(c, in, ir_name) && rt_analyse(&m->a, &m->d, in->m, in->k, in->written, &in->guards, NULL);
+    if (in->m && m->checked)
+        in->m = with_bounds(c, in->m);
+    bool ok = in->m && find_functions(c, in, ir_name) &&
+              rt_analyse(&m->a, &m->d, in->m, in->k, in->written, &in->guards, NULL);
     if (ok) {
         in->text_key = rt_text_key(c, in->m);
         in->host_list = in->host ? host_code_make(&m->a, in->host) : NULL;

@@ -229,7 +229,7 @@ static void params_from_ir(tile_kernel *k)
         const ir_type_info *ti = ir_type_of(f->m, t);
         rt_param p = {
             .name = f->params.at[i].name, .type_text = type_text(k, t), .generic = -1, .dt = ti->dt, .arg = (int)i};
-        if (f->params.at[i].flags & PARAM_SCRATCH)
+        if (f->params.at[i].flags & (PARAM_SCRATCH | PARAM_EXTENT))
             continue;
         p.kind = ti->kind == TK_PTR ? FE_P_POINTER : ti->kind == TK_TENSOR ? FE_P_TENSOR : FE_P_SCALAR;
         if (ti->kind == TK_TENSOR) {

@@ -30,7 +30,9 @@ static void pack_args(rt_call *c)
             }
             s += 1 + 2 * t->rank;
         } else {
-            if (a)
+            if (a && (f->params.at[i].flags & PARAM_EXTENT))
+                *s = (uint64_t)(a->bytes > 0 ? a->bytes : -1);
+            else if (a)
                 *s = t->kind == TK_PTR ? (uint64_t)(uintptr_t)a->u.p : scalar_bits(t->dt, a);
             s++;
         }
@@ -161,6 +163,7 @@ bool rt_check_overlap(rt_call *c)
     rt_named *list = ARENA_ARRAY(&c->a, rt_named, (size_t)n + 1);
     for (uint32_t i = 0; i < n; i++)
         list[i] =
-            (rt_named){in->param[i] < 0 ? NULL : &c->args[in->param[i]], in->k->params.at[i].name, in->written[i]};
+            (rt_named){in->param[i] < 0 || (in->k->params.at[i].flags & PARAM_EXTENT) ? NULL : &c->args[in->param[i]],
+                       in->k->params.at[i].name, in->written[i]};
     return rt_apart(&c->a, c->k->name, list, n, c->err);
 }

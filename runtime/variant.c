@@ -43,7 +43,7 @@ static void find_facts(const rt_call *c, bool general, spec_fact *facts)
                 x->same_as = (int)j;
         if (!general && address)
             x->align = f->params.at[i].flags & PARAM_SCRATCH ? 64 : align_of(*s);
-        if (!general && t->kind == TK_NUM && dt_is_int(t->dt)) {
+        if (!general && t->kind == TK_NUM && dt_is_int(t->dt) && !(f->params.at[i].flags & PARAM_EXTENT)) {
             x->is_one = *s == 1;
             x->div = div_of(dt_int(t->dt, *s));
         }

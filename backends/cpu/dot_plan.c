@@ -32,8 +32,9 @@ bool plan_contraction(const plan *p, ir_op loop, ir_op *dot)
             if (dot->id)
                 return false;
             *dot = o;
-        } else if (o.id != term.id && ((ir_info(f, o)->flags & (WRITE | CTRL)) || code == IR_OP_print ||
-                                       code == IR_OP_assert || ir_int(f, o, KEY_is_volatile, 0))) {
+        } else if (o.id != term.id &&
+                   ((ir_info(f, o)->flags & (WRITE | CTRL)) || code == IR_OP_print || code == IR_OP_assert ||
+                    code == IR_OP_bound || ir_int(f, o, KEY_is_volatile, 0))) {
             return false;
         }
     }

@@ -1,4 +1,4 @@
-/* host_ops.c: print and assert: calls of the functions that a launch brings (abi_host).
+/* host_ops.c: print, assert and bound: calls of the functions that a launch brings (abi_host).
  */
 #include "backends/cpu/cpu.h"
 
@@ -71,19 +71,40 @@ static void print(kern *k, const plan_step *s)
     }
 }
 
-static void fault(kern *k, ir_op o)
+/* text, file and line of a fault at o */
+typedef struct place {
+    lval text, file;
+    int64_t line;
+} place;
+
+static place place_of(kern *k, ir_op o)
 {
     const ir_func *f = k->f;
-    cg *c = k->c;
     ir_loc loc = ir_o(f, o)->loc;
-    str file = loc.id ? ir_loc_file(f->m, loc) : S("");
-    int64_t line = loc.id ? ir_loc_get(f->m, loc).line : 0;
-    lval args[] = {k->host, cg_text(c, ir_text(f, o, KEY_text)), cg_text(c, file), cg_i32(c, line), program(k)};
+    return (place){cg_text(k->c, ir_text(f, o, KEY_text)), cg_text(k->c, loc.id ? ir_loc_file(f->m, loc) : S("")),
+                   loc.id ? ir_loc_get(f->m, loc).line : 0};
+}
+
+static void fault(kern *k, ir_op o)
+{
+    cg *c = k->c;
+    place at = place_of(k, o);
+    lval args[] = {k->host, at.text, at.file, cg_i32(c, at.line), program(k)};
     lty types[COUNTOF(args)];
     for (size_t i = 0; i < COUNTOF(args); i++)
         types[i] = LLVMTypeOf(args[i]);
     lty t = LLVMFunctionType(c->t_void, types, COUNTOF(args), false);
     LLVMBuildCall2(c->b, t, host_fn(k, offsetof(abi_host, fault)), args, COUNTOF(args), "");
+}
+
+/* on to what follows where it holds; the block that is left is the other one */
+static lblock unless(kern *k, lval holds)
+{
+    cg *c = k->c;
+    lblock bad = cg_block(c, "fault"), good = cg_block(c, "holds");
+    LLVMBuildCondBr(c->b, cg_icmp(c, LLVMIntNE, holds, cg_i64(c, 0)), good, bad);
+    cg_at(c, bad);
+    return good;
 }
 
 static void check(kern *k, const plan_step *s)
@@ -95,11 +116,36 @@ static void check(kern *k, const plan_step *s)
     if (ir_nin(f, s->op) > 1)
         mask = value_address(k, s, 1);
     lval args[] = {cond, mask, cg_i64(c, ir_type_count(f->m, t))};
-    lval all = cpu_call(c, "tile_rt_all", args, COUNTOF(args));
-    lblock bad = cg_block(c, "fault"), good = cg_block(c, "holds");
-    LLVMBuildCondBr(c->b, cg_icmp(c, LLVMIntNE, all, cg_i64(c, 0)), good, bad);
-    cg_at(c, bad);
+    lblock good = unless(k, cpu_call(c, "tile_rt_all", args, COUNTOF(args)));
     fault(k, s->op);
+    LLVMBuildBr(c->b, k->stop);
+    cg_at(c, good);
+}
+
+/* the function tells the host itself: it knows which element */
+static void check_bound(kern *k, const plan_step *s)
+{
+    const ir_func *f = k->f;
+    cg *c = k->c;
+    ir_type t = ir_vtype(f, ir_in(f, s->op, 0)), to = ir_type_of(f->m, ir_type_elem(f->m, t))->elem;
+    bool pointers = ir_type_of(f->m, to)->kind == TK_PTR;
+    lval base = ev_scalar(k, ir_in(f, s->op, 1)), bytes = ev_scalar(k, ir_in(f, s->op, 2));
+    lval at = value_address(k, s, 0), mask = LLVMConstNull(c->ptr);
+    if (ir_nin(f, s->op) > 3)
+        mask = value_address(k, s, 3);
+    place where = place_of(k, s->op);
+    lval args[] = {k->host,
+                   at,
+                   mask,
+                   cg_i64(c, ir_type_count(f->m, t)),
+                   base,
+                   bytes,
+                   cg_i64(c, pointers ? 8 : dt_bytes(ir_type_of(f->m, to)->dt)),
+                   where.text,
+                   where.file,
+                   cg_i64(c, where.line),
+                   program(k)};
+    lblock good = unless(k, cpu_call(c, "tile_rt_bound", args, COUNTOF(args)));
     LLVMBuildBr(c->b, k->stop);
     cg_at(c, good);
 }
@@ -113,6 +159,8 @@ void host_emit(kern *k, const plan_step *s)
     cg_debug_loc(k->c, k->f->m, ir_o(k->f, s->op)->loc);
     if (ir_op_code(k->f, s->op) == IR_OP_print)
         print(k, s);
+    else if (ir_op_code(k->f, s->op) == IR_OP_bound)
+        check_bound(k, s);
     else
         check(k, s);
     nest_leave(k->n, -1);

@@ -112,7 +112,7 @@ bool kernel_build(cg *c, const ir_func *f, plan *p, const char *symbol, int64_t 
     k.thread = LLVMGetParam(c->fn, 3);
     k.stop = cg_block(c, "stop");
     k.buffer = p->buffer_bytes ? field(&k, c->ptr, k.thread, offsetof(abi_thread, buffer)) : LLVMConstNull(c->ptr);
-    bool asserts = has_op(f, f->body, IR_OP_assert);
+    bool asserts = has_op(f, f->body, IR_OP_assert) || has_op(f, f->body, IR_OP_bound);
     if (asserts || has_op(f, f->body, IR_OP_print))
         k.host = field(&k, c->ptr, k.thread, offsetof(abi_thread, host));
     load_arguments(&k);

@@ -421,7 +421,8 @@ void plan_place(plan *p, plan_region *r)
             if (flags & CTRL)
                 add_control(&w, o);
             from = ir_next(f, o);
-        } else if (ir_op_code(f, o) == IR_OP_print || ir_op_code(f, o) == IR_OP_assert) {
+        } else if (ir_op_code(f, o) == IR_OP_print || ir_op_code(f, o) == IR_OP_assert ||
+                   ir_op_code(f, o) == IR_OP_bound) {
             place_alone(&w, STEP_HOST, o);
             w.floor = (int32_t)r->steps.n;
         } else {

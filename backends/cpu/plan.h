@@ -16,7 +16,7 @@
  *            registers; a value that another step wants, or this one at another index, is also put in its buffer
  *   WHOLE    an op that wants its operands complete: dot, scan, sort, histogram, join, cat, general reductions
  *   POINT    one rank-0 memory op, or a scalar taken from a tile
- *   HOST     print, assert
+ *   HOST     print, assert, bound
  *   CTRL     for, while, if, with plans of their regions
  *   FLUSH    emits the scalars that later code wants (ends each straight-line segment)
  *

@@ -6,6 +6,7 @@
 #include "compiler/types.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 typedef struct entry {
@@ -88,5 +89,21 @@ int64_t tile_rt_all(const uint8_t *cond, const uint8_t *mask, int64_t n)
     for (int64_t i = 0; i < n; i++)
         if (!cond[i] && (!mask || mask[i]))
             return 0;
+    return 1;
+}
+
+int64_t tile_rt_bound(abi_host *h, const void *const *at, const uint8_t *mask, int64_t n, const void *base,
+                      int64_t bytes, int64_t es, const char *text, const char *file, int64_t line, const int64_t *pid)
+{
+    char said[512];
+    for (int64_t i = 0; i < n && bytes >= 0; i++) {
+        int64_t off = (int64_t)((uintptr_t)at[i] - (uintptr_t)base);
+        if ((mask && !mask[i]) || (off >= 0 && off <= bytes - es))
+            continue;
+        snprintf(said, sizeof said, "%s: element %lld of %lld", text, (long long)(off / es - (off % es < 0)),
+                 (long long)(bytes / es));
+        h->fault(h, said, file, (int)line, pid);
+        return 0;
+    }
     return 1;
 }

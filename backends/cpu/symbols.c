@@ -14,6 +14,7 @@ static const struct {
     {"tile_rt_sort", (cpu_any_fn *)tile_rt_sort},
     {"tile_rt_histogram", (cpu_any_fn *)tile_rt_histogram},
     {"tile_rt_all", (cpu_any_fn *)tile_rt_all},
+    {"tile_rt_bound", (cpu_any_fn *)tile_rt_bound},
     {"exp", (cpu_any_fn *)(double (*)(double))exp},
     {"exp2", (cpu_any_fn *)(double (*)(double))exp2},
     {"log", (cpu_any_fn *)(double (*)(double))log},

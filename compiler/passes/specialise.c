@@ -9,6 +9,7 @@
  */
 #include "compiler/guards.h"
 #include "compiler/passes/rewrite.h"
+#include "compiler/passes/roots.h"
 
 /* the address in parameter i: of a pointer itself, of a tensor its base */
 static ir_val base_of(rw *r, uint32_t i)
@@ -67,104 +68,19 @@ static void take_facts(rw *r, uint32_t i, const spec_fact *s)
     take_address(r, i, s);
 }
 
-/* ---- what is written ---- */
-typedef struct trace {
-    ir_func *f;
-    bool *seen; /* by value */
-    bool lost;
-} trace;
-
-static void mark(trace *t, ir_val v);
-
-static void mark_carried(trace *t, ir_val v)
+static void mark(void *ctx, uint32_t param)
 {
-    const ir_func *f = t->f;
-    ir_val_data d = f->vals.at[v.id];
-    ir_op o = d.def.id ? d.def : f->regions.at[d.region.id].owner;
-    ir_code code = ir_op_code(f, o);
-    if (code == IR_OP_if) {
-        mark(t, ir_in(f, ir_last(f, ir_op_region(f, o, 0)), d.index));
-        mark(t, ir_in(f, ir_last(f, ir_op_region(f, o, 1)), d.index));
-    } else if (code == IR_OP_for) {
-        uint32_t i = d.def.id ? d.index : d.index - 1;
-        mark(t, ir_in(f, o, 3 + i));
-        mark(t, ir_in(f, ir_last(f, ir_op_region(f, o, 0)), i));
-    } else if (code == IR_OP_while) {
-        mark(t, ir_in(f, o, d.index));
-        mark(t, ir_in(f, ir_last(f, ir_op_region(f, o, 1)), d.index));
-    } else {
-        t->lost = true;
-    }
-}
-
-static void mark(trace *t, ir_val v)
-{
-    ir_func *f = t->f;
-    if (t->seen[v.id])
-        return;
-    t->seen[v.id] = true;
-    ir_val_data d = f->vals.at[v.id];
-    if (!d.def.id && d.region.id == f->body.id) {
-        f->params.at[d.index].flags |= PARAM_WRITTEN;
-        return;
-    }
-    if (!d.def.id) {
-        mark_carried(t, v);
-        return;
-    }
-    switch ((int)ir_op_code(f, d.def)) {
-    case IR_OP_const:
-    case IR_OP_undef:
-        return;
-    case IR_OP_select:
-        mark(t, ir_in(f, d.def, 1));
-        mark(t, ir_in(f, d.def, 2));
-        return;
-    case IR_OP_cat:
-    case IR_OP_join:
-        mark(t, ir_in(f, d.def, 0));
-        mark(t, ir_in(f, d.def, 1));
-        return;
-    case IR_OP_ptr_cast:
-        if (ir_type_dt(f->m, ir_vtype(f, ir_in(f, d.def, 0))) != DT_NONE) {
-            t->lost = true; /* an integer taken as an address */
-            return;
-        }
-        mark(t, ir_in(f, d.def, 0));
-        return;
-    case IR_OP_splat:
-    case IR_OP_broadcast:
-    case IR_OP_reshape:
-    case IR_OP_permute:
-    case IR_OP_split:
-    case IR_OP_slice:
-    case IR_OP_extract:
-    case IR_OP_gather:
-    case IR_OP_ptr_add:
-    case IR_OP_hint:
-    case IR_OP_tensor_make:
-    case IR_OP_tensor_base:
-    case IR_OP_tensor_view:
-        mark(t, ir_in(f, d.def, 0));
-        return;
-    case IR_OP_if:
-    case IR_OP_for:
-    case IR_OP_while:
-        mark_carried(t, v);
-        return;
-    default:
-        t->lost = true;
-        return;
-    }
+    ((ir_func *)ctx)->params.at[param].flags |= PARAM_WRITTEN;
 }
 
 static void mark_written(ir_func *f, arena *scratch)
 {
-    trace t = {.f = f, .seen = ARENA_ARRAY(scratch, bool, f->vals.n)};
+    roots t;
+    roots_init(&t, scratch, f, mark, f);
     for (uint32_t o = 1; o < f->ops.n; o++) {
         const ir_op_info *i = ir_info(f, (ir_op){o});
         if ((i->flags & WRITE) && f->ops.at[o].parent.id)
-            mark(&t, ir_in(f, (ir_op){o}, 0));
+            roots_of(&t, ir_in(f, (ir_op){o}, 0));
     }
     for (uint32_t i = 0; t.lost && i < f->params.n; i++) {
         ir_type_kind k = ir_type_of(f->m, ir_vtype(f, ir_param_of(f, f->body, i)))->kind;

@@ -103,7 +103,7 @@ bool device_run(arena *a, const char *device, str text, const rcase *c, str *err
     int ndefines = 0;
     while (ndefines < (int)COUNTOF(c->bind) && c->bind[ndefines])
         ndefines++;
-    tile_options opt = {.defines = c->bind, .ndefines = ndefines};
+    tile_options opt = {.defines = c->bind, .ndefines = ndefines, .checked = run.checked};
     tile_module *m = d ? tile_module_from_string(d, "case.tile", str_cstr(a, text), &opt, &e) : NULL;
     if (m) {
         ok = launch(m, c, &e);

@@ -1,4 +1,4 @@
-/* main.c: the operator matrix's entry: `run-tests [--device=NAME]... [--family=NAME] [--filter=TEXT] [--seed=N] [-v]`.
+/* main.c: the operator matrix's entry: `run-tests [--device=NAME]... [--checked] [--family=NAME] [--filter=TEXT] [--seed=N] [-v]`.
  *
  * Devices default to interp and cpu; results are compared with those of the first. Ends with counts and exit status 1
  * where anything failed. A crash names the case that ran.
@@ -44,6 +44,8 @@ static bool parse(int argc, char **argv)
             run.family = argv[i] + 9;
         else if (!strncmp(argv[i], "--seed=", 7))
             run.seed = strtoull(argv[i] + 7, NULL, 0);
+        else if (!strcmp(argv[i], "--checked"))
+            run.checked = true;
         else if (!strcmp(argv[i], "-v"))
             run.verbose = true;
         else
@@ -70,7 +72,7 @@ int main(int argc, char **argv)
         {"others", run_others},           {"gpu", run_gpus},
     };
     if (!parse(argc, argv)) {
-        fputs("usage: run-tests [--device=NAME]... [--family=NAME] [--filter=TEXT] [--seed=N] [-v]\n", stderr);
+        fputs("usage: run-tests [--device=NAME]... [--checked] [--family=NAME] [--filter=TEXT] [--seed=N] [-v]\n", stderr);
         return 2;
     }
     signal(SIGSEGV, on_crash);

@@ -84,6 +84,7 @@ typedef struct rcase {
 typedef struct run_state {
     const char *devices[8];
     int ndevices;
+    bool checked; /* modules are opened so */
     const char *family; /* run only this one */
     const char *filter; /* run only cases whose name holds it */
     uint64_t seed;      /* of the run */

@@ -168,6 +168,8 @@ for dev in interp cpu; do
     expect 0 'median of 3' $tilec run scale.tile scale --device=$dev --time=3 x=arange:f32[4] y=zeros:f32[4] n=4
 done
 expect 3 "'y'" $tilec run scale.tile scale --device=interp x=arange:f32[4] y=zeros:f32[2] n=4
+expect 3 "store outside argument 'y': element 2 of 2" $tilec run scale.tile scale --checked --device=cpu \
+    x=arange:f32[4] y=zeros:f32[2] n=4
 expect 1 "no kernel 'frob'" $tilec run scale.tile frob
 expect 1 "did you mean 'x'" $tilec run scale.tile scale xx=zeros:f32[4] y=zeros:f32[4] n=4
 expect 1 'found nothing' $tilec run scale.tile scale x=zeros:f32[4] n=4

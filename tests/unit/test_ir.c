@@ -208,7 +208,8 @@ static void build_big(kit *k)
 static void time_passes(double *best, uint32_t *ops)
 {
     static const pass_id ids[] = {PASS_inline, PASS_specialise, PASS_fold,   PASS_combine,      PASS_licm,
-                                  PASS_unroll, PASS_dce,        PASS_split_offsets, PASS_narrow, PASS_lower_tensors};
+                                  PASS_unroll, PASS_dce,        PASS_split_offsets, PASS_narrow, PASS_lower_tensors,
+                                  PASS_bounds};
     kit k;
     diags d;
     pass_ctx c;
