@@ -78,9 +78,9 @@ else
     done
 fi
 if [ "$VARIANT" = tsan ]; then
-    part "kernel library" "$B/kernel-tests" --device=cpu
+    part "kernel library" "$B/kernel-tests" --device=cpu --device=cpu:threads=3
 else
-    part "kernel library" "$B/kernel-tests"
+    part "kernel library" "$B/kernel-tests" --device=cpu --device=cpu:threads=1 --device=cpu:threads=3 --device=interp
 fi
 if [ -z "$VARIANT" ]; then # the same on processors that are less
     for cpu in x86-64-v3 x86-64-v2; do

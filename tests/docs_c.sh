@@ -1,7 +1,8 @@
 #!/bin/sh
 # docs_c.sh: the whole programs of the documents: where a ```tile block is followed by a ```c block with a main and then
 # by a block without a language, the program is compiled, run on the host's devices beside the kernels (under the name
-# that the text gives: the last `NAME.tile` before the block), and must print the last block.
+# that the text gives: the last `NAME.tile` before the block), and must print the last block. `kernels` there is the
+# library.
 B=${B:-build/test}
 case $B in /*) ;; *) B=$PWD/$B ;; esac
 CC=${CC:-cc}
@@ -32,6 +33,7 @@ libs="-Wl,--start-group $B/libruntime.a $B/libplug.a $B/libfrontend.a $B/libcomp
 for main in "$dir"/*/main.c; do
     [ -e "$main" ] && grep -q 'int main' "$main" || continue
     at=${main%/*}
+    ln -s "$top/kernels" "$at/kernels"
     check $CC -std=c17 -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror $SAN -I"$top/runtime" "$main" -o "$at/main" \
         $libs -lffi -lm -ldl -lpthread -Wl,-rpath,"$B"
     for device in cpu cpu:threads=1 interp; do

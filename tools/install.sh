@@ -22,6 +22,7 @@ cat > "$to/lib/pkgconfig/tile.pc" <<PC
 prefix=$PREFIX
 includedir=\${prefix}/include
 libdir=\${prefix}/lib
+kernels=\${prefix}/share/tile/kernels
 
 Name: tile
 Description: compiler and runtime for block-level kernels

@@ -13,6 +13,8 @@
  * element (the gaps of a strided tensor) must keep their poison, and inputs must keep their bits. An expected value of
  * NaN means NaN; a slack of infinity means that the reference leaves the element open.
  *
+ * Of several CPU devices ("cpu:threads=3") each must give the bits that the first one gave: threads never change an answer.
+ *
  * A float is right within ulps * ulp(want) + slack; the slack of sums comes from their length and magnitudes, an array
  * kt_slack gives, element by element. Integers are exact but for the slack.
  */
@@ -51,6 +53,7 @@ typedef struct kt_arg {
     double *slack;   /* NULL: `tol` for all */
     double ulps, tol;
     void *data, *map, *before;
+    void *first; /* what the first CPU device made of it */
     size_t map_bytes;
     int64_t i;
     double f;

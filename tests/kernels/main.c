@@ -1,7 +1,7 @@
 /* main.c: `kernel-tests [--device=NAME]... [--family=NAME] [--filter=TEXT] [-v]`: every kernel of kernels/ against its
  * reference in kernels/ref, over odd shapes, element types, masks, NaN and infinities. Run it where kernels/ lies.
  *
- * Devices default to cpu and interp, which gets the small cases only. Exit status 1 where anything failed.
+ * Devices default to cpu and interp, which gets the small cases only. Several CPU devices must agree bit for bit. Exit status 1 where anything failed.
  */
 #include "tests/kernels/kit.h"
 
