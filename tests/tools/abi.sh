@@ -106,6 +106,21 @@ cc -I"$dir/aot" "$dir/aot/rows.c" "$dir/aot/rows.o" -o "$dir/aot/shared" $(pkg-c
 gives "libtile_rt.so" "rows: 1000 rows, 0 wrong" sh -c '"$0" | head -n 1' "$dir/aot/shared"
 cc -I"$dir/aot" "$dir/aot/rows.c" "$dir/aot/rows.o" -o "$dir/aot/both" $(pkg-config --cflags --libs tile)
 gives "the same with libtile.so" "rows: 1000 rows, 0 wrong" sh -c '"$0" | head -n 1' "$dir/aot/both"
+# every function of tile.h is explained in docs/runtime.md, called by a test and in the library, which has no others but
+# those that objects made ahead of time call
+declared=$(awk '/^[a-z].*[ *]tile_[a-z0-9_]*\(/ && !/^typedef/ { sub(/\(.*/, ""); sub(/.*[ *]/, ""); print }' runtime/tile.h | sort)
+own=$(awk '/^static inline/ { sub(/\(.*/, ""); sub(/.*[ *]/, ""); print }' runtime/tile.h | sort)
+gives "functions of tile.h, at least 45" "yes" sh -c '[ $(echo "$0" | wc -l) -ge 45 ] && echo yes' "$declared"
+gives "all in docs/runtime.md" "" sh -c 'for f in $0; do grep -qw "$f" docs/runtime.md || echo "$f"; done' "$declared"
+gives "all called by tests" "" sh -c 'cat tests/*/*.c >"$1"; for f in $0; do grep -qE "(^|[^a-z_])$f\(" "$1" || echo "$f"; done' "$declared" "$dir/calls"
+exported() {
+    nm -D --defined-only "$dir/tile/lib/$1" | awk '$3 !~ /^TILE_0/ { sub(/@.*/, "", $3); print $3 }' | sort
+}
+printf '%s\n' "$declared" >"$dir/declared"
+printf '%s\n' "$own" >"$dir/own"
+gives "all in libtile.so, and no others" "" sh -c 'comm -23 "$1/declared" "$1/own" >"$1/want"
+    echo "$0" | grep -vE "^tile_(rt|aot)_" | comm -3 - "$1/want"' "$(exported libtile.so)" "$dir"
+gives "libtile_rt.so has no others" "" sh -c 'echo "$0" | grep -vE "^tile_(rt|aot)_" | comm -23 - "$1/want"' "$(exported libtile_rt.so)" "$dir"
 gives "no more than tile.h's names" "" sh -c "nm -D --defined-only '$dir/tile/lib/libtile_rt.so' | awk '\$3 !~ /^(tile_|TILE_0)/'"
 gives "no more in the archive" "" sh -c "nm -g --defined-only '$dir/tile/lib/libtile_rt.a' | awk 'NF == 3 && \$3 !~ /^tile_/'"
 gives "soname" "libtile_rt.so.0" sh -c "objdump -p '$dir/tile/lib/libtile_rt.so' | awk '/SONAME/ {print \$2}'"

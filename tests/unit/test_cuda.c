@@ -243,10 +243,14 @@ START_TEST(streams)
     ck_assert_int_eq(tile_stream_wait(other, NULL, e, &err), TILE_E_ARGUMENT);
     has("the event belongs to device 'cuda:0', not to 'cpu'");
     ck_assert_ptr_null(tile_stream_wrap(other, a, &err));
+    ck_assert_ptr_null(tile_stream_native(other, a));
     tile_device_close(other);
+    ck_assert_ptr_eq(tile_stream_native(w.d, a), a->handle);
+    ck_assert_ptr_nonnull(tile_stream_native(w.d, NULL));
     /* a stream from elsewhere is used, and left */
     int made = fake->streams;
     tile_stream *c = tile_stream_wrap(w.d, b->handle, &err);
+    ck_assert_ptr_eq(tile_stream_native(w.d, c), b->handle);
     ck_assert_int_eq(go(&w, c), TILE_OK);
     ck_assert_ptr_eq(fake->launch[2].stream, b->handle);
     tile_stream_destroy(c);

@@ -49,6 +49,7 @@ static void refused(tile_kernel *k, const tile_arg *args, int n, tile_code code,
 START_TEST(opening)
 {
     tile_device *dev;
+    ck_assert_str_eq(tile_version(), TILE_VERSION);
     ck_assert_ptr_null(tile_device_open("toaster", &err));
     ck_assert_int_eq(err.code, TILE_E_MISSING);
     ck_assert_ptr_null(tile_device_open(NULL, NULL));

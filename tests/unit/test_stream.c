@@ -90,6 +90,8 @@ START_TEST(in_order)
     tile_stream_destroy(c);
     tile_device_close(other);
     ck_assert_ptr_null(tile_stream_wrap(k.d, k.x, &err));
+    ck_assert_ptr_null(tile_stream_native(k.d, a));
+    ck_assert_ptr_null(tile_stream_native(k.d, NULL));
     tile_kernel_stats st;
     ck_assert_int_eq(tile_kernel_info(k.scale, &st, &err), TILE_E_DEVICE);
     tile_event_destroy(e);
