@@ -9,7 +9,10 @@
  * After a job workers spin for a while (a launch often follows a launch), as long as the pool is held
  * (pool_hold), then sleep on a condition variable. A sleeper counts itself before it looks at the word a last time, and
  * the caller looks at that count after it has stored the word: one of them sees the other, and nobody needs a lock
- * where nobody sleeps. Spans come from an atomic counter, which makes the order of starts ascending.
+ * where nobody sleeps. Spans come from an atomic counter, which makes the order of starts ascending; or (pool_share)
+ * from a counter for each thread, over a part of its own: what lies side by side in memory is then read by one core,
+ * which its prefetching needs (34 against 72 GB/s in 128 KiB a thread), and a claim touches no line of another core.
+ * Who is done with its part takes from the next ones.
  */
 #include "base/pool.h"
 
@@ -28,7 +31,14 @@ typedef struct job {
     pool_fn *fn;
     void *ctx;
     int64_t n, chunk;
+    int parts; /* 0: all from `next` */
 } job;
+
+/* what is left of a thread's part */
+typedef struct part {
+    _Alignas(LINE) _Atomic int64_t next;
+    int64_t end;
+} part;
 
 struct pool {
     int threads; /* the caller included */
@@ -37,6 +47,7 @@ struct pool {
     pthread_mutex_t lock;    /* sleeping and waking */
     pthread_cond_t wake;
     job now;
+    part *parts; /* [threads] */
     _Atomic bool quit;
     _Atomic int held, sleepers;
     _Alignas(LINE) _Atomic int64_t next; /* first index not handed out */
@@ -57,9 +68,29 @@ static void pause_cpu(void)
 #endif
 }
 
+static void take_parts(pool *p, int thread)
+{
+    const job *j = &p->now;
+    for (int i = 0; i < j->parts; i++) {
+        part *q = &p->parts[(thread + i) % j->parts];
+        for (;;) {
+            if (atomic_load_explicit(&q->next, memory_order_relaxed) >= q->end)
+                break;
+            int64_t first = atomic_fetch_add_explicit(&q->next, j->chunk, memory_order_relaxed);
+            if (first >= q->end)
+                break;
+            j->fn(j->ctx, first, q->end - first < j->chunk ? q->end : first + j->chunk, thread);
+        }
+    }
+}
+
 static void take_spans(pool *p, int thread)
 {
     const job *j = &p->now;
+    if (j->parts) {
+        take_parts(p, thread);
+        return;
+    }
     for (;;) {
         int64_t first = atomic_fetch_add_explicit(&p->next, j->chunk, memory_order_relaxed);
         if (first >= j->n)
@@ -173,15 +204,16 @@ pool *pool_new(int threads)
     threads = threads > 0 ? threads : available();
     threads = threads > POOL_MAX_THREADS ? POOL_MAX_THREADS : threads;
     p->ids = calloc((size_t)threads, sizeof *p->ids);
+    p->parts = aligned_alloc(LINE, (size_t)threads * sizeof *p->parts);
     pthread_mutex_init(&p->callers, NULL);
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->wake, NULL);
-    for (int i = 1; p->ids && i < threads; i++, p->threads++)
+    for (int i = 1; p->ids && p->parts && i < threads; i++, p->threads++)
         if (!start_worker(p, i)) {
             pool_free(p);
             return NULL;
         }
-    if (p->ids)
+    if (p->ids && p->parts)
         return p;
     pool_free(p);
     return NULL;
@@ -199,6 +231,7 @@ void pool_free(pool *p)
     pthread_mutex_destroy(&p->lock);
     pthread_mutex_destroy(&p->callers);
     free(p->ids);
+    free(p->parts);
     free(p);
 }
 
@@ -212,7 +245,19 @@ void pool_hold(pool *p, bool on)
     atomic_fetch_add_explicit(&p->held, on ? 1 : -1, memory_order_relaxed);
 }
 
-void pool_run(pool *p, pool_fn *fn, void *ctx, int64_t n, int64_t chunk)
+/* parts of whole chunks, one for each of the first threads */
+static int make_parts(pool *p, int64_t n, int64_t chunk)
+{
+    int64_t chunks = (n + chunk - 1) / chunk, parts = chunks < p->threads ? chunks : p->threads;
+    for (int64_t i = 0; i < parts; i++) {
+        int64_t first = chunks * i / parts * chunk, end = chunks * (i + 1) / parts * chunk;
+        p->parts[i].end = end < n ? end : n;
+        atomic_store_explicit(&p->parts[i].next, first, memory_order_relaxed);
+    }
+    return (int)parts;
+}
+
+static void run(pool *p, pool_fn *fn, void *ctx, int64_t n, int64_t chunk, bool share)
 {
     if (n <= 0)
         return;
@@ -224,11 +269,21 @@ void pool_run(pool *p, pool_fn *fn, void *ctx, int64_t n, int64_t chunk)
         for (int64_t i = 0; i < n; i += chunk)
             fn(ctx, i, n - i < chunk ? n : i + chunk, 0);
     } else {
-        p->now = (job){fn, ctx, n, chunk};
+        p->now = (job){fn, ctx, n, chunk, share ? make_parts(p, n, chunk) : 0};
         atomic_store_explicit(&p->next, 0, memory_order_relaxed);
         publish(p, OPEN);
         take_spans(p, 0);
         close_job(p);
     }
     pthread_mutex_unlock(&p->callers);
+}
+
+void pool_run(pool *p, pool_fn *fn, void *ctx, int64_t n, int64_t chunk)
+{
+    run(p, fn, ctx, n, chunk, false);
+}
+
+void pool_share(pool *p, pool_fn *fn, void *ctx, int64_t n, int64_t chunk)
+{
+    run(p, fn, ctx, n, chunk, true);
 }

@@ -3,6 +3,7 @@
  * pool_run(p, fn, ctx, n, chunk) calls fn(ctx, first, last, thread) over [0, n) in spans of at most `chunk`, handed
  * out in ascending order (a span is started only after every smaller one was started), and returns when all are
  * done. The caller works too, as thread 0. One pool_run at a time a pool; callers from several threads queue.
+ * pool_share does the same without the order: each thread begins with a part of [0, n) of its own.
  */
 #ifndef TILE_BASE_POOL_H
 #define TILE_BASE_POOL_H
@@ -22,5 +23,6 @@ int pool_threads(const pool *p);
 /* between on and off workers spin instead of going to sleep: a series of jobs follows */
 void pool_hold(pool *p, bool on);
 void pool_run(pool *p, pool_fn *fn, void *ctx, int64_t n, int64_t chunk);
+void pool_share(pool *p, pool_fn *fn, void *ctx, int64_t n, int64_t chunk);
 
 #endif

@@ -1,8 +1,8 @@
 /* device_cpu.c: this machine's cores: machine code run by a thread pool. Where the code comes from is in cpu_code.c.
  *
- * A launch hands out the grid's programs in ascending order, `grain` a claim (one a claim where programs may wait for
- * each other). Every worker has a buffer of its own for the tiles that don't fit registers, grown to the largest kernel
- * so far.
+ * A launch gives each thread a part of the grid's programs, `grain` a claim; where programs may wait for each other they
+ * are handed out one by one, in ascending order. Every worker has a buffer of its own for the tiles that don't fit
+ * registers, grown to the largest kernel so far.
  */
 #include "runtime/aot.h"
 #include "runtime/runtime.h"
@@ -110,8 +110,7 @@ void rt_cpu_hold(tile_device *d, bool on)
     pool_hold(s->workers, on);
 }
 
-/* Neighbours to one thread, as many as leave 64 claims a thread to level out: what a program fetches ahead (the rows
- * behind its own) is then wanted by the same core. */
+/* as many as leave 64 claims a thread to level out */
 static int64_t claim_of(const cpu_state *s, const cpu_kernel *k, int64_t programs)
 {
     int64_t share = programs / (64 * (int64_t)(s->nthreads < 1 ? 1 : s->nthreads));
@@ -129,6 +128,7 @@ bool rt_cpu_launch(tile_device *d, arena *a, const rt_start *st, rt_host *h, str
         return false;
     }
     cpu_job job = {.k = k, .args = st->args, .threads = s->threads, .host = &h->abi};
-    pool_run(s->workers, run_programs, &job, st->programs, claim_of(s, k, st->programs));
+    (k->info.ordered ? pool_run : pool_share)(s->workers, run_programs, &job, st->programs,
+                                              claim_of(s, k, st->programs));
     return true;
 }

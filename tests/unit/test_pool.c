@@ -1,4 +1,5 @@
-/* test_pool.c: the thread pool: every index once, starts in ascending order, callers from many threads. */
+/* test_pool.c: the thread pool: every index once, starts in ascending order, callers from many threads; shares.
+ */
 #include "base/base.h"
 
 #include <check.h>
@@ -23,16 +24,46 @@ static void visit(void *ctx, int64_t first, int64_t last, int thread)
         atomic_fetch_add(&s->hits[i], 1);
 }
 
-static void check_once(pool *p, int64_t n, int64_t chunk)
+typedef void run_fn(pool *p, pool_fn *fn, void *ctx, int64_t n, int64_t chunk);
+
+static void check_by(run_fn *go, pool *p, int64_t n, int64_t chunk)
 {
     sweep s = {.hits = calloc((size_t)n + 1, sizeof(atomic_int)), .threads = pool_threads(p)};
-    pool_run(p, visit, &s, n, chunk);
+    go(p, visit, &s, n, chunk);
     for (int64_t i = 0; i < n; i++)
         ck_assert_int_eq(atomic_load(&s.hits[i]), 1);
     ck_assert_int_eq(atomic_load(&s.hits[n]), 0);
     ck_assert_int_eq(atomic_load(&s.bad_thread), 0);
     free(s.hits);
 }
+
+static void check_once(pool *p, int64_t n, int64_t chunk)
+{
+    check_by(pool_run, p, n, chunk);
+    check_by(pool_share, p, n, chunk);
+}
+
+/* the parts of a shared job: a slow thread's are finished by the others */
+static void slow_zero(void *ctx, int64_t first, int64_t last, int thread)
+{
+    atomic_int *done = ctx;
+    if (thread == 0 && first == 0)
+        while (atomic_load(done) < 99)
+            ;
+    atomic_fetch_add(done, (int)(last - first));
+}
+
+START_TEST(parts_are_taken_over)
+{
+    pool *p = pool_new(4);
+    for (int k = 0; k < 50; k++) {
+        atomic_int done = 0;
+        pool_share(p, slow_zero, (void *)&done, 100, 1);
+        ck_assert_int_eq(atomic_load(&done), 100);
+    }
+    pool_free(p);
+}
+END_TEST
 
 START_TEST(each_index_once)
 {
@@ -113,6 +144,7 @@ int main(void)
     TCase *t = tcase_create("all");
     tcase_set_timeout(t, 120);
     tcase_add_test(t, each_index_once);
+    tcase_add_test(t, parts_are_taken_over);
     tcase_add_test(t, starts_ascend);
     tcase_add_test(t, callers_queue);
     tcase_add_test(t, sleeps_and_wakes);
