@@ -151,6 +151,8 @@ void point_memory(kern *k, ir_op o); /* rank-0 load, store, atomic */
 lval atomic_one(kern *k, ir_op o, lval p, const lval *x);
 
 lval mem_mask(nest *n, ir_op o, uint32_t operand, uint32_t at); /* of a load or store, NULL = every lane */
+/* so many lanes `step` bytes apart, from all that lies between; NULL = a load a lane is no slower */
+lval mem_spanned(nest *n, lty bits, lval first, int64_t step, int lanes);
 lval mem_zeros(kern *k);                                        /* address of 64 bytes of zeros */
 lval mem_or_zeros(kern *k, lval p, lval on);                    /* p, or that where on (NULL = yes) is false */
 
@@ -162,7 +164,9 @@ void fetch_streams(nest *n, const uint32_t *own, int side, int64_t rows, int unr
 void fetch_ahead(nest *n, int unroll); /* what this turn of the main part, over unroll vectors, prefetches */
 
 /* products.c: sums of products of bytes along the last dimension */
-lv products(nest *n, ir_op o, uint32_t at);
+/* the sum of one or two such sums, of equal blocks */
+lv products(nest *n, const ir_op *o, int count, uint32_t at);
+bool products_meet(nest *n, ir_op add, uint32_t at); /* whether both operands are such sums */
 
 /* region.c: pure regions (of reduce, scan, map) on values of `lanes` lanes */
 void region_prepare(kern *k, ir_region r); /* emits the outer scalars it uses; before any loop of the caller's own */

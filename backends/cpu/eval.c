@@ -225,7 +225,11 @@ static lv ev_new(nest *n, ir_val v, uint32_t at)
     case IR_OP_load:
         return mem_load(n, o, at);
     case IR_OP_reduce:
-        return products(n, o, at);
+        return products(n, &o, 1, at);
+    case IR_OP_add:
+        if (products_meet(n, o, at))
+            return products(n, (ir_op[]){ir_def(f, ir_in(f, o, 0)), ir_def(f, ir_in(f, o, 1))}, 2, at);
+        return ev_elt(n, o, at);
     default:
         return ev_elt(n, o, at);
     }

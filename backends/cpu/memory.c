@@ -182,13 +182,60 @@ lval mem_or_zeros(kern *k, lval p, lval on)
     return on ? cg_sel(k->c, on, p, mem_zeros(k)) : p;
 }
 
+/* lanes picked from two vectors into their own places: index[i] counts elements from x on; -1 = not there */
+static lval picked(cg *c, lval x, lval y, const int *index, int lanes)
+{
+    return cg_shuffle(c, x, y ? y : LLVMGetPoison(LLVMTypeOf(x)), index, lanes);
+}
+
+/* Lanes at a small distance: all that lies between the first and the last is read by whole vectors, and permutations
+ * bring the lanes to their places, two vectors at a time. A gap is smaller than a page, so what lies in it can be read
+ * where its ends can. NULL: a load a lane is no slower. */
+lval mem_spanned(nest *n, lty bits, lval first, int64_t step, int lanes)
+{
+    cg *c = n->k->c;
+    enum { V = 64, MOST = 10 };
+    int64_t size = bytes_of(c, bits), reach = (lanes - 1) * step + size, per = V / size;
+    int count = (int)((reach + V - 1) / V), index[64];
+    lval x[MOST], leaf[MOST];
+    if (c->vector_bytes < V || lanes > 64 || !cg_has(c, "+avx512bw") || step < size || step % size || reach < V ||
+        2 * count > lanes + 4 || count > MOST || (size == 1 && !cg_has(c, "+avx512vbmi")))
+        return NULL;
+    for (int v = 0; v < count; v++) {
+        int64_t at = v == count - 1 ? reach - V : (int64_t)v * V;
+        x[v] = cg_load(c, cg_vec(bits, (int)per), cg_gep(c, c->i8, first, cg_i64(c, at)), (unsigned)size);
+    }
+    int leaves = (count + 1) / 2, owner[64];
+    for (int l = 0; l < leaves; l++) {
+        for (int i = 0; i < lanes; i++) {
+            int64_t at = i * step;
+            int v = (int)(at / V);
+            int64_t start = v == count - 1 ? reach - V : (int64_t)v * V;
+            index[i] = v / 2 == l ? (int)(v % 2 * per + (at - start) / size) : -1;
+            owner[i] = v / 2 == l ? l : owner[i];
+        }
+        leaf[l] = picked(c, x[2 * l], 2 * l + 1 < count ? x[2 * l + 1] : NULL, index, lanes);
+    }
+    for (int width = 1; width < leaves; width *= 2)
+        for (int l = 0; l + width < leaves; l += 2 * width) {
+            for (int i = 0; i < lanes; i++)
+                index[i] = owner[i] / width == l / width ? i : lanes + i;
+            leaf[l] = picked(c, leaf[l], leaf[l + width], index, lanes);
+        }
+    return leaf[0];
+}
+
 /* a load and an insertion a lane: faster than a gather, and there is none for narrow elements */
 static lval strided_load(nest *n, lty mem, lv p, lval mask, lval other)
 {
     kern *k = n->k;
     cg *c = k->c;
     lty bits = mem == c->ptr ? mem : LLVMIntTypeInContext(c->cx, bytes_of(c, mem) * 8);
-    lval first = lane_index(n, p), x = LLVMGetPoison(cg_vec(bits, n->lanes));
+    lval first = lane_index(n, p);
+    lval x = mask || mem == c->ptr || bytes_of(c, mem) > 4 ? NULL : mem_spanned(n, bits, first, p.k, n->lanes);
+    if (x)
+        return cg_bits(c, x, cg_vec(mem, n->lanes));
+    x = LLVMGetPoison(cg_vec(bits, n->lanes));
     for (int i = 0; i < n->lanes; i++) {
         lval at = cg_gep(c, c->i8, first, cg_i64(c, i * p.k));
         at = mem_or_zeros(k, at, mask ? cg_extract(c, mask, i) : NULL);

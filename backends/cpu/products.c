@@ -85,6 +85,27 @@ static lval joined(cg *c, lval *x, int n)
     return x[0];
 }
 
+/* blocks of few bytes at a small distance, in two vectors that are read whole: a permutation of both; NULL = too far */
+static lval near_rows(blocks *b, lty mem, lval first, int64_t step, int64_t bytes)
+{
+    cg *c = b->n->k->c;
+    int64_t size = step % 4 == 0 ? 4 : step % 2 == 0 ? 2 : 1, reach = (b->per - 1) * step + bytes;
+    int lanes = (int)(b->width / size), order[64];
+    if (b->width < 64 || step < bytes || reach > 2 * b->width || reach < b->width || bytes % size ||
+        b->per * bytes != b->width || !cg_has(c, size == 1 ? "+avx512vbmi" : "+avx512bw"))
+        return NULL;
+    int64_t last = (reach - b->width) / size; /* the second vector's first element */
+    if ((reach - b->width) % size)
+        return NULL;
+    for (int i = 0; i < lanes; i++) {
+        int64_t at = (i * size / bytes * step + i * size % bytes) / size;
+        order[i] = (int)(at < lanes ? at : at - last + lanes);
+    }
+    lty t = cg_vec(LLVMIntTypeInContext(c->cx, (unsigned)size * 8), lanes);
+    lval x = cg_load(c, t, first, 1), y = cg_load(c, t, cg_gep(c, c->i8, first, cg_i64(c, last * size)), 1);
+    return cg_bits(c, cg_shuffle(c, x, y, order, lanes), cg_vec(mem, lanes_of(b)));
+}
+
 /* from an address that rises by `step` bytes a block; on: of each lane, NULL = all */
 static lval from_rows(blocks *b, lty mem, lv p, int64_t size, lval on)
 {
@@ -97,6 +118,11 @@ static lval from_rows(blocks *b, lty mem, lv p, int64_t size, lval on)
     if (!on && p.form == LV_LIN && step == b->extent * size)
         return cg_load(c, cg_vec(mem, lanes_of(b)),
                        cg_gep(c, c->i8, first, cg_i64(c, first_block(b) * step + within_block)), (unsigned)size);
+    if (!on && p.form == LV_LIN && b->per >= 4) {
+        lval near = near_rows(b, mem, cg_gep(c, c->i8, first, cg_i64(c, first_block(b) * step)), step, each * size);
+        if (near)
+            return near;
+    }
     for (int i = 0; i < b->per; i++) {
         int block = (first_block(b) + i) % n->lanes;
         lval at = p.form == LV_VEC ? cg_extract(c, p.v, block) : cg_gep(c, c->i8, first, cg_i64(c, block * step));
@@ -635,27 +661,59 @@ static blocks blocks_of(nest *n, int64_t extent)
     return b;
 }
 
-lv products(nest *n, ir_op o, uint32_t at)
+/* the operands of a sum's products, element by element of the block */
+static void sides_of(blocks *b, ir_op o, uint32_t at, side *x, side *y)
 {
-    kern *k = n->k;
-    cg *c = k->c;
-    const ir_func *f = k->f;
+    const ir_func *f = b->n->k->f;
     ir_val v = ir_in(f, o, 0);
     ir_op mul = ir_def(f, v);
-    const ir_type_info *t = ir_type_of(f->m, ir_vtype(f, v));
-    blocks b = blocks_of(n, t->shape[t->rank - 1]);
-    place p = {.at = n->sets.at[at]};
-    p.at.at[p.at.rank++] = lv_const(n, 0);
+    place p = {.at = b->n->sets.at[at]};
+    p.at.at[p.at.rank++] = lv_const(b->n, 0);
     bool plain = ir_op_code(f, mul) != IR_OP_mul;
-    side ones = {.dt = DT_U8, .low = 1, .high = 1};
-    side x = side_of(&b, plain ? v : ir_in(f, mul, 0), &p), y = plain ? ones : side_of(&b, ir_in(f, mul, 1), &p);
+    *x = side_of(b, plain ? v : ir_in(f, mul, 0), &p);
+    *y = plain ? (side){.dt = DT_U8, .low = 1, .high = 1} : side_of(b, ir_in(f, mul, 1), &p);
+}
+
+static int64_t block_of(const ir_func *f, ir_op o)
+{
+    const ir_type_info *t = ir_type_of(f->m, ir_vtype(f, ir_in(f, o, 0)));
+    return t->shape[t->rank - 1];
+}
+
+/* to be computed in this nest at the element at hand, and not read by others from a buffer */
+static bool is_here(const nest *n, ir_val v, uint32_t at)
+{
+    const plan_val *x = &n->k->p->v[v.id];
+    return x->cls == VC_SYM || (x->cls == VC_DATA && x->buffer < 0 && x->step == n->step && at == n->own);
+}
+
+bool products_meet(nest *n, ir_op add, uint32_t at)
+{
+    const ir_func *f = n->k->f;
+    ir_op o[2];
+    for (uint32_t i = 0; i < 2; i++) {
+        ir_val v = ir_in(f, add, i);
+        o[i] = ir_def(f, v);
+        if (!plan_is_products(f, o[i]) || !is_here(n, v, at))
+            return false;
+    }
+    return block_of(f, o[0]) == block_of(f, o[1]);
+}
+
+lv products(nest *n, const ir_op *o, int count, uint32_t at)
+{
+    cg *c = n->k->c;
+    blocks b = blocks_of(n, block_of(n->k->f, o[0]));
+    side x[2], y[2];
+    for (int i = 0; i < count; i++)
+        sides_of(&b, o[i], at, &x[i], &y[i]);
     sums s = {.n = n->lanes / b.per, .width = b.width / 4};
     int each = (int)(b.extent < b.width ? b.extent : b.width) / 4;
     for (int g = 0; g < s.n; g++) {
         lval sum = LLVMConstNull(cg_vec(c->i32, s.width));
-        for (int i = 0; i < b.parts; i++) {
-            b.group = g * b.parts + i;
-            sum = multiplied(&b, sum, x, y);
+        for (int i = 0; i < b.parts * count; i++) {
+            b.group = g * b.parts + i % b.parts;
+            sum = multiplied(&b, sum, x[i / b.parts], y[i / b.parts]);
             nest_leave(n, n->inner);
         }
         s.v[g] = sum;

@@ -264,7 +264,7 @@ lval cg_shuffle(cg *c, lval x, lval y, const int *order, int n)
 {
     lval idx[256];
     for (int i = 0; i < n; i++)
-        idx[i] = cg_i32(c, order[i]);
+        idx[i] = order[i] < 0 ? LLVMGetPoison(c->i32) : cg_i32(c, order[i]);
     return LLVMBuildShuffleVector(c->b, x, y, LLVMConstVector(idx, (unsigned)n), "");
 }
 

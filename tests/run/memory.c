@@ -77,6 +77,71 @@ static void strided(dtype dt, int step)
     case_end(&c);
 }
 
+/* lanes a small distance apart, read with what lies between them: nothing before the first, nothing behind the last */
+static void spanned(dtype dt, int step, int n)
+{
+    rcase c;
+    case_begin(&c, "%d lanes of stride %d up to the end %s", n, step, dtypes[dt].name);
+    if (case_skip(&c))
+        return;
+    rarg *x = case_in(&c, "xp", dt, (n - 1) * step + 1, PAT_EDGE), *out = case_out(&c, "out", dt, n, 0);
+    shape_plain_head(&c);
+    case_line(&c, "    offs = arange(0, %d)\n    store(out + offs, load(xp + offs * %d))", n, step);
+    for (int i = 0; i < n; i++)
+        out->want[i] = case_get(x, i * step);
+    case_end(&c);
+}
+
+/* blocks of bytes a distance apart that end at the array's end, one half or both halves of each byte, times others */
+static void byte_blocks(int step, int size, int blocks, bool halves)
+{
+    rcase c;
+    case_begin(&c, "products of %d blocks of %d bytes, %d apart, %s", blocks, size, step, halves ? "halves" : "whole");
+    if (case_skip(&c))
+        return;
+    rarg *w = case_in(&c, "wp", DT_U8, (blocks - 1) * step + size, PAT_EDGE);
+    rarg *x = case_in(&c, "xp", DT_I8, blocks * size, PAT_EDGE), *y = case_in(&c, "yp", DT_I8, blocks * size, PAT_EDGE);
+    rarg *out = case_out(&c, "out", DT_I32, blocks, 0);
+    shape_plain_head(&c);
+    case_line(&c, "    b = arange(0, %d)\n    e = arange(0, %d)[None, :]", blocks, size);
+    case_line(&c, "    w = load(wp + b[:, None] * %d + e)\n    x = load(xp + b[:, None] * %d + e).to(i32)", step, size);
+    case_line(&c, "    y = load(yp + b[:, None] * %d + e).to(i32)", size);
+    if (halves)
+        case_line(&c, "    store(out + b, sum((w & 15).to(i32) * x, 1) + sum((w >> 4).to(i32) * y, 1))");
+    else
+        case_line(&c, "    store(out + b, sum(w.to(i32) * x, 1) + sum(x, 1))");
+    for (int b = 0; b < blocks; b++) {
+        wide sum = 0;
+        for (int i = 0; i < size; i++) {
+            wide v = case_get(w, b * step + i).i, p = case_get(x, b * size + i).i, q = case_get(y, b * size + i).i;
+            sum += halves ? (v & 15) * p + (v >> 4) * q : v * p + p;
+        }
+        out->want[b] = run_int(sum);
+    }
+    case_end(&c);
+}
+
+static void distances(void)
+{
+    static const int lanes[] = {16, 32, 64, 37};
+    for (size_t k = 0; k < COUNTOF(lanes); k++)
+        for (int step = 2; step <= 20; step += step < 7 ? 1 : 3) {
+            spanned(DT_I8, step, lanes[k]);
+            spanned(DT_F16, step, lanes[k]);
+            spanned(DT_I32, step, lanes[k]);
+            spanned(DT_F64, step, lanes[k]);
+        }
+    static const int steps[] = {16, 17, 18, 20, 24, 34, 40};
+    for (size_t k = 0; k < COUNTOF(steps); k++)
+        for (int blocks = 3; blocks <= 32; blocks += blocks == 3 ? 1 : blocks)
+            for (int size = 4; size <= 16; size *= 2) {
+                byte_blocks(steps[k], size, blocks, false);
+                byte_blocks(steps[k], size, blocks, true);
+            }
+    byte_blocks(34, 32, 18, false);
+    byte_blocks(36, 32, 16, true);
+}
+
 static void hints(void)
 {
     static const char *const forms[][2] = {
@@ -184,7 +249,9 @@ static void in_place(dtype dt)
 
 void run_memory(void)
 {
-    FOR_DTYPES(dt) {
+    distances();
+    FOR_DTYPES(dt)
+    {
         for (int s = 0; s < shape_class_count; s++)
             for (int how = 0; how < 3; how++)
                 masked_load(dt, &shape_classes[s], how);
