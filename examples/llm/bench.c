@@ -131,11 +131,11 @@ static void print_row(const bench *b, const figure *f, bool first)
     fflush(stdout);
 }
 
-static void say_times(const bench *b, const engine_time *times, uint32_t n, int steps)
+static void say_times(const bench *b, const engine_time *times, uint32_t n)
 {
     for (uint32_t i = 0; b->o->verbose && i < n; i++)
-        fprintf(stderr, "%-16s %6.1f launches %9.1f us %7.2f GB/s\n", times[i].name, (double)times[i].launches / steps,
-                1e6 * times[i].seconds / steps, times[i].bytes / times[i].seconds / 1e9);
+        fprintf(stderr, "%-16s %4lld launches %9.1f us %7.2f GB/s\n", times[i].name, (long long)times[i].launches,
+                1e6 * times[i].seconds, times[i].bytes / times[i].seconds / 1e9);
 }
 
 /* where the time of a prompt goes */
@@ -147,31 +147,32 @@ static bool profile_prompt(bench *b)
     if (!prompt_once(b))
         return false;
     const engine_time *times = engine_times(b->s->eng, &n);
-    say_times(b, times, n, 1);
+    say_times(b, times, n);
     engine_profile(b->s->eng, false);
     return true;
 }
 
-/* one decode step with a cache of p tokens, kernel by kernel */
+/* one decode step with a cache of p tokens, kernel by kernel, each launch at its fastest of STEPS */
 static int plot(bench *b)
 {
     engine *e = b->s->eng;
     uint32_t n;
     str why = {0};
-    enum { STEPS = 16 };
+    enum { STEPS = 200 };
     clear(b);
     if ((b->p && !prompt_once(b)))
         return complain_error(&b->err);
     for (int32_t i = 0; i <= STEPS; i++) {
+        engine_truncate(e, 0, b->p);
         if (i == 1)
             engine_profile(e, true);
         if (!engine_decode(e, b->ids, 1, &b->err))
             return complain_error(&b->err);
     }
     const engine_time *times = engine_times(e, &n);
-    if (!plot_step(b->o->plot, model_title(b->s->model), b->p, times, n, STEPS, &why))
+    if (!plot_step(b->o->plot, model_title(b->s->model), b->p, times, n, &why))
         return complain("cannot write '%s': %.*s", b->o->plot, STR_ARG(why));
-    say_times(b, times, n, STEPS);
+    say_times(b, times, n);
     engine_profile(e, false);
     return 0;
 }

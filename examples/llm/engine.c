@@ -41,7 +41,7 @@ static bool find_kernels(engine *e)
     };
     for (int i = 0; i < K_COUNT; i++) {
         char consts[64];
-        e->times[i].name = all[i].label;
+        e->labels[i] = all[i].label;
         if (!all[i].file)
             continue;
         consts_of(e->p, all[i].consts, consts, sizeof consts);
@@ -166,6 +166,7 @@ void engine_close(engine *e)
             tile_free(e->dev, e->owned.at[i]);
         tile_device_close(e->dev);
     }
+    free(e->turns);
     arena_fini(&e->a);
     free(e);
 }
@@ -305,6 +306,7 @@ bool engine_eval(engine *e, int32_t seq, const int32_t *ids, int64_t n, logits_w
     tile_error dropped;
     e->err = err ? err : &dropped;
     int64_t before = e->kv.length[seq];
+    e->turn = 0;
     if (n <= 0)
         return fail(e->err, TILE_E_ARGUMENT, "no tokens to evaluate");
     bool ok = check_ids(e, ids, n) && check_room(e, before, n) && eval(e, seq, ids, n, want, fn, ctx);
@@ -349,6 +351,7 @@ bool engine_decode(engine *e, const int32_t *ids, int32_t n, tile_error *err)
     int64_t longest = 0;
     if (n < 1 || n > e->o.sequences || n > LOGIT_ROWS)
         return fail(e->err, TILE_E_ARGUMENT, "more sequences than the engine was opened for");
+    e->turn = 0;
     e->filled = 0;
     e->by_row = true; /* a batch must give what each of its sequences gives alone */
     for (int32_t i = 0; i < n; i++) {
@@ -412,8 +415,7 @@ double engine_read_rate(engine *e, tile_error *err)
 void engine_profile(engine *e, bool on)
 {
     e->profile = on;
-    for (int i = 0; i < K_COUNT; i++)
-        e->times[i] = (engine_time){.name = e->times[i].name};
+    e->nturns = 0;
 }
 
 static int slower_first(const void *a, const void *b)
@@ -424,10 +426,16 @@ static int slower_first(const void *a, const void *b)
 
 const engine_time *engine_times(engine *e, uint32_t *n)
 {
+    engine_time all[K_COUNT] = {0};
+    for (uint32_t i = 0; i < e->nturns; i++) {
+        const launch_time *l = &e->turns[i];
+        engine_time *t = &all[l->id];
+        *t = (engine_time){e->labels[l->id], t->launches + 1, t->seconds + l->seconds, t->bytes + l->bytes};
+    }
     *n = 0;
     for (int i = 0; i < K_COUNT; i++)
-        if (e->times[i].launches)
-            e->sorted[(*n)++] = e->times[i];
+        if (all[i].launches)
+            e->sorted[(*n)++] = all[i];
     qsort(e->sorted, *n, sizeof *e->sorted, slower_first);
     return e->sorted;
 }

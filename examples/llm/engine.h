@@ -40,7 +40,7 @@ typedef enum logits_want { LOGITS_NONE, LOGITS_LAST, LOGITS_ALL } logits_want;
 /* rows [first, first + n) of an engine_eval's logits, f32[n, vocab] on the host; false ends the call */
 typedef bool logits_fn(void *ctx, int64_t first, int64_t n, const float *rows);
 
-/* what one kernel has taken since engine_profile(e, true) */
+/* what one kernel takes in a step: of each of its launches the fastest since engine_profile(e, true) */
 typedef struct engine_time {
     const char *name; /* "matvec", "attention" */
     int64_t launches;
@@ -78,6 +78,7 @@ int64_t engine_reuse(engine *e, int32_t seq, const int32_t *ids, int64_t n);
 
 /* bytes a second that a kernel reads which does nothing else, from a buffer larger than the caches; 0 + *err */
 double engine_read_rate(engine *e, tile_error *err);
+/* on: launches are waited for and timed one by one; between, calls all are alike: engine_decode, or one prompt */
 void engine_profile(engine *e, bool on);
 /* by kernel, the longest first; valid until the next call */
 const engine_time *engine_times(engine *e, uint32_t *n);

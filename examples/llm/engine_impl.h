@@ -35,11 +35,13 @@ typedef struct kernels kernels;
 /* a weight matrix [rows, cols] as kernels take it */
 typedef struct matrix {
     const weight *w;
+    kernel_id id;     /* what a profile calls its products */
     tile_tensor t;    /* u8[rows, blocks, bytes] where quantised, else its floats [rows, cols] */
     tile_tensor bias; /* f32[rows]; data NULL: none */
     int64_t rows, cols;
     bool quantised;
     int32_t copies;           /* of 8-bit activations, side by side (fused.tile) */
+    bool planes;              /* of 8-bit activations: first halves of blocks before the second ones */
     tile_kernel *i8, *i8_add; /* few rows of 8-bit activations; adding to what is there; NULL: not this format */
     tile_kernel *few;         /* products with a few rows of floats */
     tile_kernel *some, *many; /* with a multiple of TILE_ROWS, of 4 TILE_ROWS */
@@ -69,6 +71,12 @@ typedef struct engine_step {
     int64_t reach; /* positions that attention looks at, at most: what its launches are made for */
     logits_want want;
 } engine_step;
+
+/* a launch of a step, the fastest of its turns */
+typedef struct launch_time {
+    kernel_id id;
+    double seconds, bytes;
+} launch_time;
 
 /* a captured decode step of so many sequences, of up to `reach` positions; graph NULL: none yet */
 typedef struct replay {
@@ -109,8 +117,10 @@ struct engine {
     struct warm_list *noting; /* op_launch enters what it would launch, and runs nothing; NULL: it runs it */
     bool warmed[CHUNK + 1];   /* prompts of so many tokens were prepared */
     bool profile;
-    engine_time times[K_COUNT + 1];
-    engine_time sorted[K_COUNT + 1];
+    launch_time *turns; /* of a step, in order */
+    uint32_t nturns, turn, turn_room; /* turn: of the next launch */
+    const char *labels[K_COUNT];
+    engine_time sorted[K_COUNT];
     tile_error *err; /* of the call under way */
 };
 

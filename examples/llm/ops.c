@@ -1,6 +1,7 @@
 /* ops.c: one function an operation of the forward pass: its arguments, in its kernel's order, and the launch. */
 #include "examples/llm/engine_impl.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define T(t) tile_arg_tensor(&(t))
@@ -48,6 +49,26 @@ static tile_tensor part_of(const tile_tensor *cache, int32_t first, int32_t n, i
     return t;
 }
 
+/* notes the launch's time where it is the least of its turn in a step */
+static bool note_turn(engine *e, launch_time t)
+{
+    if (e->turn == e->turn_room) {
+        uint32_t room = e->turn_room ? 2 * e->turn_room : 1024;
+        launch_time *more = realloc(e->turns, room * sizeof *more);
+        if (!more)
+            return false;
+        e->turns = more;
+        e->turn_room = room;
+    }
+    launch_time *least = &e->turns[e->turn];
+    if (e->turn++ == e->nturns)
+        e->nturns++;
+    else if (t.seconds >= least->seconds)
+        return true;
+    *least = t;
+    return true;
+}
+
 bool op_launch(engine *e, tile_kernel *k, kernel_id id, const tile_arg *args, int32_t nargs, double bytes)
 {
     if (e->noting)
@@ -56,10 +77,7 @@ bool op_launch(engine *e, tile_kernel *k, kernel_id id, const tile_arg *args, in
         return tile_launch(k, NULL, NULL, args, nargs, e->err) == TILE_OK;
     double from = clock_now();
     bool ok = tile_launch(k, NULL, NULL, args, nargs, e->err) == TILE_OK && tile_sync(e->dev, e->err) == TILE_OK;
-    e->times[id].seconds += clock_now() - from;
-    e->times[id].launches++;
-    e->times[id].bytes += bytes;
-    return ok;
+    return note_turn(e, (launch_time){id, clock_now() - from, bytes}) && ok;
 }
 
 bool op_embed(engine *e, const int32_t *ids, float *out, int32_t n)
@@ -99,7 +117,8 @@ bool op_acts(engine *e, const matrix *next, const float *x, int32_t n)
         return true;
     tile_tensor in = tensor2(x, TILE_F32, n, next->cols);
     acts a = acts_of(e, next, n);
-    return RUN(AS_I8, 0, T(in), T(a.q), T(a.scale), T(a.sum));
+    tile_arg args[] = {T(in), T(a.q), T(a.scale), T(a.sum)};
+    return op_launch(e, e->k[next->planes ? K_AS_PLANES : K_AS_I8], K_AS_I8, args, 4, 0);
 }
 
 bool op_norm_for(engine *e, const matrix *next, const float *x, const tile_tensor *w, float *y, int32_t n)
@@ -108,7 +127,8 @@ bool op_norm_for(engine *e, const matrix *next, const float *x, const tile_tenso
         return op_norm(e, x, w, y, n) && op_acts(e, next, y, n);
     tile_tensor in = tensor2(x, TILE_F32, n, e->p->dim), out = tensor2(y, TILE_F32, n, e->p->dim);
     acts a = acts_of(e, next, n);
-    return RUN(NORM_I8, 0, T(in), T(*w), T(out), T(a.q), T(a.scale), T(a.sum), tile_arg_float(e->p->norm_eps));
+    tile_arg args[] = {T(in), T(*w), T(out), T(a.q), T(a.scale), T(a.sum), tile_arg_float(e->p->norm_eps)};
+    return op_launch(e, e->k[next->planes ? K_NORM_PLANES : K_NORM_I8], K_NORM, args, 7, 0);
 }
 
 bool op_norm_heads(engine *e, float *x, const tile_tensor *w, int32_t heads, int32_t n)
@@ -120,12 +140,12 @@ bool op_norm_heads(engine *e, float *x, const tile_tensor *w, int32_t heads, int
 #define BYTES(w) tile_arg_ptr((w).t.data, TILE_U8)
 #define BIAS(w) ((w).bias.data ? T((w).bias) : tile_arg_none())
 
-static bool linear_i8(engine *e, tile_kernel *k, const matrix *w, kernel_id id, float *y, int32_t n)
+static bool linear_i8(engine *e, tile_kernel *k, const matrix *w, float *y, int32_t n)
 {
     tile_tensor out = tensor2(y, TILE_F32, n, w->rows);
     acts a = acts_of(e, w, n);
     tile_arg args[] = {BYTES(*w), T(a.q), T(a.scale), T(a.sum), BIAS(*w), T(out)};
-    return op_launch(e, k, id, args, 6, (double)w->w->bytes);
+    return op_launch(e, k, w->id, args, 6, (double)w->w->bytes);
 }
 
 /* Rows that a product of many is asked for: whole tiles, as cut ones are slow. Buffers of a step have CHUNK rows, a
@@ -136,7 +156,7 @@ static int32_t whole_tiles(int32_t n)
 }
 
 /* y = W x + bias, and + y where `add`; plain floats have no kernel for that */
-static bool linear_float(engine *e, const matrix *w, kernel_id id, const float *x, float *y, int32_t n, bool add)
+static bool linear_float(engine *e, const matrix *w, const float *x, float *y, int32_t n, bool add)
 {
     if (!e->by_row)
         n = whole_tiles(n);
@@ -144,22 +164,21 @@ static bool linear_float(engine *e, const matrix *w, kernel_id id, const float *
     tile_kernel *k = e->by_row ? w->few : n % (4 * TILE_ROWS) ? w->some : w->many;
     tile_arg dense[] = {T(in), T(w->t), BIAS(*w), T(out)};
     tile_arg blocks[] = {T(in), T(w->t), BIAS(*w), add ? T(out) : tile_arg_none(), T(out)};
-    return w->quantised ? op_launch(e, k, id, blocks, 5, (double)w->w->bytes)
-                        : op_launch(e, k, id, dense, 4, (double)w->w->bytes);
+    return w->quantised ? op_launch(e, k, w->id, blocks, 5, (double)w->w->bytes)
+                        : op_launch(e, k, w->id, dense, 4, (double)w->w->bytes);
 }
 
 bool op_linear(engine *e, const matrix *w, const float *x, float *y, int32_t n)
 {
-    kernel_id id = w == &e->head ? K_HEAD : K_LINEAR;
-    return takes_i8(e, w) ? linear_i8(e, w->i8, w, id, y, n) : linear_float(e, w, id, x, y, n, false);
+    return takes_i8(e, w) ? linear_i8(e, w->i8, w, y, n) : linear_float(e, w, x, y, n, false);
 }
 
 bool op_linear_add(engine *e, const matrix *w, const float *x, float *y, int32_t n)
 {
     if (e->o.mode == MODE_COMPILED && takes_i8(e, w))
-        return linear_i8(e, w->i8_add, w, K_LINEAR, y, n);
+        return linear_i8(e, w->i8_add, w, y, n);
     if (e->o.mode == MODE_COMPILED && w->quantised)
-        return linear_float(e, w, K_LINEAR, x, y, n, true);
+        return linear_float(e, w, x, y, n, true);
     return op_linear(e, w, x, e->h, n) && RUN(ADD, 0, tile_arg_ptr(y, TILE_F32), tile_arg_ptr(e->h, TILE_F32),
                                               tile_arg_ptr(y, TILE_F32), tile_arg_int((int64_t)n * w->rows));
 }
@@ -174,7 +193,7 @@ bool op_qkv(engine *e, const layer *l, const float *x, int32_t n)
     tile_tensor v = tensor2(e->val, TILE_F32, n, l->v.rows);
     tile_arg args[] = {BYTES(l->q), BYTES(l->k), BYTES(l->v), T(a.q), T(a.scale), T(a.sum),
                        BIAS(l->q),  BIAS(l->k),  BIAS(l->v),  T(q),   T(k),       T(v)};
-    return op_launch(e, l->qkv, K_LINEAR, args, 12, (double)(l->q.w->bytes + l->k.w->bytes + l->v.w->bytes));
+    return op_launch(e, l->qkv, K_QKV, args, 12, (double)(l->q.w->bytes + l->k.w->bytes + l->v.w->bytes));
 }
 
 bool op_gate_up(engine *e, const layer *l, const float *x, float *y, int32_t n)
@@ -186,7 +205,7 @@ bool op_gate_up(engine *e, const layer *l, const float *x, float *y, int32_t n)
     acts a = acts_of(e, &l->gate, n);
     tile_tensor out = tensor2(y, TILE_F32, n, e->p->ff);
     tile_arg args[] = {BYTES(l->gate), BYTES(l->up), T(a.q), T(a.scale), T(a.sum), T(out)};
-    return op_launch(e, l->gate_up, K_LINEAR, args, 6, (double)(l->gate.w->bytes + l->up.w->bytes));
+    return op_launch(e, l->gate_up, K_GATE, args, 6, (double)(l->gate.w->bytes + l->up.w->bytes));
 }
 
 bool op_rope(engine *e, const layer *l, float *q, const float *k, const float *v, int32_t n)

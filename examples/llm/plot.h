@@ -4,8 +4,8 @@
 
 #include "examples/llm/engine.h"
 
-/* plot.c: an SVG with a bar a kernel, of `steps` steps' mean; false + *why */
-bool plot_step(const char *path, const char *title, int64_t position, const engine_time *times, uint32_t n, int steps,
+/* plot.c: an SVG with a bar a kernel; false + *why */
+bool plot_step(const char *path, const char *title, int64_t position, const engine_time *times, uint32_t n,
                str *why);
 
 #endif

@@ -71,6 +71,30 @@ static int32_t copies_for(const engine *e, int64_t cols)
     return fits ? copies : 1;
 }
 
+static bool of_half_bytes(weight_type t)
+{
+    return t == WT_Q4_0 || t == WT_Q4_1;
+}
+
+static bool in_layer(const weight *w)
+{
+    return w->name.n > 4 && !memcmp(w->name.p, "blk.", 4);
+}
+
+/* Whether activations of so many columns lie in planes (fused.tile): not where weights of different formats share them.
+ * The embedding has its own, as the head. */
+static bool planes_for(const engine *e, const weight *w)
+{
+    if (!of_half_bytes(w->type) || !in_layer(w))
+        return of_half_bytes(w->type);
+    for (uint32_t i = 0; i < model_weight_count(e->m); i++) {
+        const weight *o = model_weight_at(e->m, i);
+        if (o->rank == 2 && o->shape[1] == w->shape[1] && in_layer(o) && part_of(o->type) && !of_half_bytes(o->type))
+            return false;
+    }
+    return true;
+}
+
 /* consts of the fused kernels: blocks of `copies` rows, and how many of them at a time, the same for every batch */
 static int i8_consts(const matrix *m, char *out, size_t size)
 {
@@ -80,8 +104,8 @@ static int i8_consts(const matrix *m, char *out, size_t size)
             least = (all + n - 1) / n * n;
             step = n;
         }
-    return snprintf(out, size, "COPIES=%d C=%lld KB=%lld ROWS=%d", m->copies, (long long)all, (long long)step,
-                    m->copies == 1 ? 4 : 1);
+    return snprintf(out, size, "COPIES=%d PLANES=%s C=%lld KB=%lld ROWS=%d", m->copies, m->planes ? "True" : "False",
+                    (long long)all, (long long)step, m->copies == 1 ? 4 : 1);
 }
 
 static bool pick_i8(engine *e, matrix *m)
@@ -153,7 +177,7 @@ static bool pick_kernels(engine *e, matrix *m)
     return m->widen && m->few && m->some && m->many;
 }
 
-static bool take_matrix(engine *e, const char *name, matrix *m)
+static bool take_matrix(engine *e, const char *name, kernel_id id, matrix *m)
 {
     const weight *w = model_weight(e->m, name);
     if (!w) {
@@ -166,7 +190,12 @@ static bool take_matrix(engine *e, const char *name, matrix *m)
     void *data = (void *)(uintptr_t)w->data;
     if (!e->host && !upload(e, w->data, w->bytes, &data))
         return false;
-    *m = (matrix){.w = w, .rows = w->shape[0], .cols = w->shape[1], .copies = copies_for(e, w->shape[1])};
+    *m = (matrix){.w = w,
+                  .id = id,
+                  .rows = w->shape[0],
+                  .cols = w->shape[1],
+                  .copies = copies_for(e, w->shape[1]),
+                  .planes = planes_for(e, w)};
     m->t = dense != TILE_ANY ? tensor2(data, dense, m->rows, m->cols)
                              : tensor3(data, TILE_U8, m->rows, m->cols / l->block, l->bytes);
     return pick_kernels(e, m);
@@ -191,11 +220,11 @@ static bool take_vector(engine *e, const char *name, tile_tensor *t)
     return true;
 }
 
-static bool layer_matrix(engine *e, int32_t i, const char *part, bool bias, matrix *m)
+static bool layer_matrix(engine *e, int32_t i, const char *part, bool bias, kernel_id id, matrix *m)
 {
     char name[96];
     snprintf(name, sizeof name, "blk.%d.%s.weight", i, part);
-    if (!take_matrix(e, name, m))
+    if (!take_matrix(e, name, id, m))
         return false;
     snprintf(name, sizeof name, "blk.%d.%s.bias", i, part);
     return !bias || take_vector(e, name, &m->bias);
@@ -215,11 +244,13 @@ static bool take_layer(engine *e, int32_t i)
     return layer_vector(e, i, "attn_norm", &l->attn_norm) && layer_vector(e, i, "ffn_norm", &l->ffn_norm) &&
            (!p->qk_norm ||
             (layer_vector(e, i, "attn_q_norm", &l->q_norm) && layer_vector(e, i, "attn_k_norm", &l->k_norm))) &&
-           layer_matrix(e, i, "attn_q", p->qkv_bias, &l->q) && layer_matrix(e, i, "attn_k", p->qkv_bias, &l->k) &&
-           layer_matrix(e, i, "attn_v", p->qkv_bias, &l->v) &&
-           layer_matrix(e, i, "attn_output", p->out_bias, &l->out) &&
-           layer_matrix(e, i, "ffn_gate", p->ffn_bias, &l->gate) && layer_matrix(e, i, "ffn_up", p->ffn_bias, &l->up) &&
-           layer_matrix(e, i, "ffn_down", p->ffn_bias, &l->down) && pick_fused(e, l);
+           layer_matrix(e, i, "attn_q", p->qkv_bias, K_QKV, &l->q) &&
+           layer_matrix(e, i, "attn_k", p->qkv_bias, K_QKV, &l->k) &&
+           layer_matrix(e, i, "attn_v", p->qkv_bias, K_QKV, &l->v) &&
+           layer_matrix(e, i, "attn_output", p->out_bias, K_OUT, &l->out) &&
+           layer_matrix(e, i, "ffn_gate", p->ffn_bias, K_GATE, &l->gate) &&
+           layer_matrix(e, i, "ffn_up", p->ffn_bias, K_GATE, &l->up) &&
+           layer_matrix(e, i, "ffn_down", p->ffn_bias, K_DOWN, &l->down) && pick_fused(e, l);
 }
 
 static bool take_frequencies(engine *e)
@@ -237,7 +268,7 @@ static bool take_frequencies(engine *e)
 
 static bool take_embedding(engine *e)
 {
-    if (!take_matrix(e, "token_embd.weight", &e->embedding))
+    if (!take_matrix(e, "token_embd.weight", K_HEAD, &e->embedding))
         return false;
     e->embed =
         e->embedding.quantised ? e->embedding.widen : kernels_find(e->lib, "embedding.tile", "embedding", "", e->err);
@@ -253,5 +284,5 @@ bool tensors_load(engine *e)
     if (!take_embedding(e) || !take_vector(e, "output_norm.weight", &e->norm) || !take_frequencies(e))
         return false;
     e->head = e->embedding;
-    return e->p->tied || take_matrix(e, "output.weight", &e->head);
+    return e->p->tied || take_matrix(e, "output.weight", K_HEAD, &e->head);
 }
