@@ -44,7 +44,7 @@ FUZZERS  := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 STD      := $(sort $(wildcard kernels/std/*.tile))
 
 all: $(ROOMS) $(B)/libtile_rt.a $(B)/libllm.a $(TOOLS) $(EXAMPLES) $(LLM)
-tests: all $(B)/test-runner $(B)/run-tests $(B)/kernel-tests $(UNITS) $(LLMTESTS)
+tests: all $(B)/llm_aot/main.a $(B)/test-runner $(B)/run-tests $(B)/kernel-tests $(UNITS) $(LLMTESTS)
 
 $(B)/libbase.a: $(BASE)
 $(B)/libcompiler.a: $(COMPILER)
@@ -55,7 +55,7 @@ $(B)/libllm.a: $(call objs,$(filter-out examples/llm/main.c,$(wildcard examples/
 $(B)/libplug.a: $(PLUG)
 # what ahead-of-time objects need: no compiler, no LLVM; one object, so that nothing but tile.h's names is seen of it
 RT       := $(BASE) $(call objs,compiler/types.c compiler/fold_eval.c compiler/hostcode.c compiler/optable.c backends/cpu/rt_ops.c) \
-            $(call objs,$(addprefix runtime/,aot_launch.c aot_cpu.c check.c overlap.c reach.c device.c device_cpu.c stream.c error.c host.c show.c aot/drivers.c))
+            $(call objs,$(addprefix runtime/,aot_launch.c aot_kernel.c aot_cpu.c check.c overlap.c reach.c device.c device_cpu.c stream.c error.c host.c show.c aot/drivers.c aot/launch.c))
 $(B)/libtile_rt.o: $(RT)
 	$(call say,ld,$@)$(CC) -r -nostdlib -o $@ $^ && $(OBJCOPY) --wildcard --keep-global-symbol='tile_*' $@
 $(B)/libtile_rt.a: $(B)/libtile_rt.o
@@ -110,6 +110,10 @@ $(B)/unit/fake_cuda.so: $(B)/tests/unit/fake_cuda.o
 	$(call say,ld,$@)$(CC) -shared -o $@ $< $(SAN)
 $(B)/llm: $(B)/examples/llm/main.o $(B)/libllm.a $(LIGHT) | $(B)/libtile_llvm.so
 	$(call say,ld,$@)$(CC) -o $@ $< $(B)/libllm.a $(LINK_LIGHT) $(LLMLIBS)
+# of `make llm-aot`: all but the kernels of a model, which tools/llm_aot.sh builds and links with it
+$(B)/llm_aot/main.a: $(B)/examples/llm/main.o $(call objs,examples/llm/aot/*.c) $(filter-out %/kernels.o,$(call objs,$(filter-out examples/llm/main.c,$(wildcard examples/llm/*.c)))) $(BASE)
+	@mkdir -p $(@D)
+	$(call say,ar,$@)rm -f $@ && ar rcs $@ $^
 $(B)/llm-tests/%: $(B)/tests/llm/%.o $(call objs,tests/llm/kit*.c) $(B)/libllm.a $(ROOMS)
 	@mkdir -p $(@D)
 	$(call say,ld,$@)$(CC) -o $@ $(filter %.o,$^) $(B)/libllm.a $(LINK) $(LLMLIBS) -lcheck -lsubunit -lrt -lm
@@ -126,6 +130,10 @@ demo: deps
 	@$(MAKE) --no-print-directory -s -j$(JOBS) all
 	@model=$${MODEL:-$$(sh tools/fetch_model.sh)} && [ -n "$$model" ] && \
 	    $(B)/llm chat -m "$$model" --temp 0 -p "$${PROMPT:-What does a compiler do? Answer in two sentences.}"
+llm-aot: export MODEL := $(value MODEL)
+llm-aot: deps
+	@$(MAKE) --no-print-directory -s -j$(JOBS) all $(B)/llm_aot/main.a
+	@model=$${MODEL:-$$(sh tools/fetch_model.sh)} && [ -n "$$model" ] && B='$(B)' CC='$(CC)' JOBS='$(JOBS)' sh tools/llm_aot.sh $(B)/llm-aot "$$model"
 model: deps
 	@sh tools/fetch_model.sh
 test: deps
@@ -187,6 +195,7 @@ help:
 #: make              build all: libraries, tilec, tools, examples (build/release)
 #: make demo         install what is missing, build, fetch the default model, answer a question: PROMPT=TEXT, MODEL=FILE
 #: make model        fetch the default language model into the cache folder, once
+#: make llm-aot      build/release/llm-aot: the same engine, its kernels for MODEL=FILE compiled ahead of time, no compiler in it
 #: make test         install what is missing, build, run every test; the last line counts passed, failed, skipped
 #: make deps         install the packages this needs (Debian 12 or later)
 #: make asan, ubsan, tsan     the tests under a sanitizer
@@ -201,6 +210,6 @@ help:
 #: V=1 shows commands, B=DIR builds elsewhere
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
-.PHONY: all tests demo model test deps asan ubsan tsan fuzz cover bench static docs fmt lint install clean help
+.PHONY: all tests demo model llm-aot test deps asan ubsan tsan fuzz cover bench static docs fmt lint install clean help
 .SECONDARY:
 .DELETE_ON_ERROR:

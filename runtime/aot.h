@@ -1,4 +1,4 @@
-/* aot.h: what an ahead-of-time object and the library that runs it have to agree on: version 1.
+/* aot.h: what an ahead-of-time object and the library that runs it have to agree on: version 2.
  *
  * An object of `tilec build` holds, for each kernel, a table aot_kernel (its signature), and for each instance of it a
  * table aot_instance: how arguments reach the code, the host code for grid, checks and guards as lists of operations
@@ -8,10 +8,12 @@
  *            strides are multiples of 16 elements
  *   narrow   indices fit 32 bits
  *   wide     nothing is assumed
- *   in place one for each pair of arguments that may be the same buffer, one of which is written
+ *   in place one for each pair of arguments that may be the same buffer, one of which is written, under no facts or
+ *            (where asked for) under these
  *
- * Visible are a function a kernel and one an instance. Both put their arguments into an array of 64-bit words and call
- * tile_aot_launch_1; all of a kernel's instances, of every object of the program, stand in one section of the linked
+ * Visible are a function a kernel and one an instance, and a tile_linked a kernel, by which tile_kernel_linked finds its
+ * instances by their consts too. The functions put their arguments into an array of 64-bit words and call
+ * tile_aot_launch_2; all of a kernel's instances, of every object of the program, stand in one section of the linked
  * file, tile_aot_NAME, so objects add up. Every field of the tables is eight bytes wide (or a host list): the code that
  * writes them (aot_tables.c) counts on it. What changes their meaning changes AOT_VERSION and the function's name.
  */
@@ -21,7 +23,7 @@
 #include "compiler/hostcode.h"
 #include "runtime/tile.h"
 
-#define AOT_VERSION 1
+#define AOT_VERSION 2
 /* numbers of ops and types stand in host code: an object and a library of other tables must not meet */
 #define AOT_TABLES ((int64_t)IR_CODE_COUNT << 32 | (int64_t)DT_COUNT << 16 | HOST_F64)
 
@@ -69,6 +71,12 @@ typedef struct aot_size {
     int64_t param, dim, value;
 } aot_size;
 
+/* a const parameter: what it was made with */
+typedef struct aot_const {
+    str name, value; /* as -D takes it */
+    int64_t given;   /* the kernel by itself has another */
+} aot_const;
+
 typedef struct aot_code {
     abi_entry *entry;
     int64_t buffer_bytes, grain, ordered; /* cpu_info */
@@ -95,7 +103,15 @@ typedef struct aot_instance {
     int64_t nsizes, nslots, nlevels;
     int64_t nwords; /* of the slots, the grid's included */
     int64_t has_grid, cooperative;
+    const aot_const *consts;
+    int64_t nconsts;
 } aot_instance;
+
+/* all that a program holds of a kernel */
+struct tile_linked {
+    const aot_kernel *kernel;
+    const aot_instance *const *first, *const *last;
+};
 
 /* what a level needs of processor and system */
 enum aot_feature {
@@ -132,9 +148,31 @@ uint64_t aot_features_below(uint64_t have, const char *most);
 /* what this processor and this system have; TILE_CPU=x86-64-v3 says "no more than that" */
 uint64_t aot_features(void);
 
+/* one launch, by words as objects have them, or by arguments */
+typedef struct aot_start {
+    const aot_kernel *k;
+    const aot_instance *const *first, *const *last;
+    tile_device *dev;    /* NULL: the stream's, or the process's own */
+    tile_stream *stream; /* NULL: the device's own */
+    const int64_t *grid;
+    const uint64_t *words; /* NULL: args */
+    const tile_arg *args;
+    uint32_t nargs;
+    bool prepare; /* all of a launch but the launch */
+    tile_error *err;
+} aot_start;
+
+bool aot_is_ours(const aot_kernel *k); /* of this version; else nothing else of it may be read */
+int aot_launch(const aot_start *s);
+/* aot_kernel.c: a launch of a kernel that tile_kernel_linked gave */
+int aot_kernel_launch(tile_kernel *k, tile_stream *stream, const int64_t *grid, const tile_arg *args, int32_t nargs,
+                      tile_error *err, bool really);
+
+tile_device *aot_kernel_device(const tile_kernel *k);
+
 /* aot_launch.c: called by objects. args: a word for each parameter of the kernel: an int64_t, the bits of a double, or
  * an address */
-int tile_aot_launch_1(const aot_kernel *k, const aot_instance *const *first, const aot_instance *const *last,
+int tile_aot_launch_2(const aot_kernel *k, const aot_instance *const *first, const aot_instance *const *last,
                       tile_stream *stream, const int64_t *grid, const uint64_t *args, tile_error *err);
 
 #endif

@@ -132,37 +132,26 @@ static void combine(arena *a, const axes *list, uint32_t index, fe_binding **out
 
 /* ---- names ---- */
 
-static void put_value(strbuf *b, const fe_value *v)
-{
-    switch (v->kind) {
-    case FE_V_ABSENT:
-        break;
-    case FE_V_NONE:
-        sb_puts(b, "None");
-        break;
-    case FE_V_BOOL:
-        sb_puts(b, v->i ? "True" : "False");
-        break;
-    case FE_V_INT:
-        sb_putf(b, "%lld", (long long)v->i);
-        break;
-    case FE_V_FLOAT:
-        sb_putf(b, "%.17g", v->f);
-        break;
-    case FE_V_STR:
-    case FE_V_FN:
-        sb_put(b, v->s);
-        break;
-    case FE_V_DTYPE:
-        sb_puts(b, dtypes[v->dt].name);
-        break;
-    }
-}
-
 static bool same_value(const fe_value *x, const fe_value *y)
 {
-    return x->kind == y->kind && x->i == y->i && x->dt == y->dt && num_f64_bits(x->f) == num_f64_bits(y->f) &&
-           str_eq(x->s, y->s);
+    if (x->kind != y->kind)
+        return false;
+    switch (x->kind) {
+    case FE_V_ABSENT:
+    case FE_V_NONE:
+        break;
+    case FE_V_BOOL:
+    case FE_V_INT:
+        return x->i == y->i;
+    case FE_V_FLOAT:
+        return num_f64_bits(x->f) == num_f64_bits(y->f);
+    case FE_V_STR:
+    case FE_V_FN:
+        return str_eq(x->s, y->s);
+    case FE_V_DTYPE:
+        return x->dt == y->dt;
+    }
+    return true;
 }
 
 /* "BM=32, bias=None": what the choice says that the kernel doesn't say by itself */
@@ -179,9 +168,27 @@ static str choices_text(aot_job *j, const fe_kernel *k, const choice_list *c)
         if (!x || same_value(&x->value, dflt))
             continue;
         sb_putf(&b, "%s%.*s=", b.n ? ", " : "", STR_ARG(p->name));
-        put_value(&b, &x->value);
+        choice_put_value(&b, &x->value);
     }
     return sb_str(&b);
+}
+
+/* by these tile_kernel_linked tells instances apart */
+static void find_consts(aot_job *j, const fe_kernel *k, const choice_list *c, aot_made *m)
+{
+    choice_list plain;
+    choice_init(j->a, &plain, k, NULL, 0, "cpu", 0);
+    for (uint32_t i = 0; i < k->nparams; i++) {
+        const fe_param *p = &k->params[i];
+        const fe_binding *x = choice_get(c, p->name), *y = choice_get(&plain, p->name);
+        const fe_value *dflt = y ? &y->value : &p->dflt, *v = x ? &x->value : dflt;
+        strbuf b;
+        if (p->kind != FE_P_CONST)
+            continue;
+        sb_init(&b, j->a);
+        choice_put_value(&b, v);
+        vec_push(j->a, &m->consts, ((aot_const){p->name, sb_str(&b), !same_value(v, dflt)}));
+    }
 }
 
 /* NAME__f16__9c24bb1d */
@@ -351,23 +358,58 @@ static bool may_be_one(const aot_made *m, uint32_t i, uint32_t k)
     return (x->kind == TK_PTR || x->kind == TK_TENSOR) && x->elem.id == y->elem.id && x->rank == y->rank;
 }
 
-static bool make_codes(aot_job *j, str kernel, aot_made *m)
+/* how the list of pairs names this one; -1: it doesn't */
+static int pair_in(aot_job *j, const aot_made *m, uint32_t k, uint32_t i)
 {
-    static const aot_made_code kinds[] = {{.narrow = true, .fast = true, .same = {-1, -1}, .what = "fast"},
-                                          {.narrow = true, .same = {-1, -1}, .what = "narrow"},
-                                          {.same = {-1, -1}, .what = "wide"}};
-    int pairs = 0;
-    for (size_t i = 0; i < COUNTOF(kinds); i++)
-        if ((m->guard_list || !kinds[i].narrow) && !make_code(j, kernel, m, kinds[i]))
-            return false;
+    str x = m->k->params.at[k].name, y = m->k->params.at[i].name;
+    for (uint32_t p = 0; p < j->q->npairs; p++)
+        if (str_eq(j->q->pairs[p], str_fmt(j->a, "%.*s:%.*s", STR_ARG(x), STR_ARG(y))) ||
+            str_eq(j->q->pairs[p], str_fmt(j->a, "%.*s:%.*s", STR_ARG(y), STR_ARG(x))))
+            return (int)p;
+    return -1;
+}
+
+/* code for arguments k and i in one buffer */
+static bool make_pair(aot_job *j, str kernel, aot_made *m, uint32_t k, uint32_t i, unsigned binaries)
+{
+    aot_made_code fast = {.narrow = true, .fast = true, .same = {(int)k, (int)i}, .what = "fast_inplace"};
+    aot_made_code wide = {.same = {(int)k, (int)i}, .what = "inplace"};
+    return (!(binaries & AOT_FAST) || !m->guard_list || make_code(j, kernel, m, fast)) &&
+           (binaries == AOT_FAST || make_code(j, kernel, m, wide));
+}
+
+static bool make_pairs(aot_job *j, str kernel, aot_made *m)
+{
+    uint32_t pairs = 0, found = 0;
     for (uint32_t i = 0; i < m->k->params.n; i++)
         for (uint32_t k = 0; k < i; k++) {
-            aot_made_code code = {.same = {(int)k, (int)i}, .what = "inplace"};
-            if (!may_be_one(m, k, i) || pairs++ >= AOT_MOST_PAIRS)
+            bool named = j->q->pairs && pair_in(j, m, k, i) >= 0;
+            if (!may_be_one(m, k, i) || (j->q->pairs ? !named : pairs++ >= AOT_MOST_PAIRS))
                 continue;
-            if (!make_code(j, kernel, m, code))
+            found += named;
+            if (!make_pair(j, kernel, m, k, i, j->q->pairs ? j->q->binaries : AOT_WIDE))
                 return false;
         }
+    return found == j->q->npairs ||
+           user_error(j, "kernel '%.*s': in place are two arguments of one type, one of which it writes",
+                      STR_ARG(kernel));
+}
+
+static bool make_codes(aot_job *j, str kernel, aot_made *m)
+{
+    static const struct {
+        unsigned bit;
+        aot_made_code code;
+    } kinds[] = {{AOT_FAST, {.narrow = true, .fast = true, .same = {-1, -1}, .what = "fast"}},
+                 {AOT_NARROW, {.narrow = true, .same = {-1, -1}, .what = "narrow"}},
+                 {AOT_WIDE, {.same = {-1, -1}, .what = "wide"}}};
+    for (size_t i = 0; i < COUNTOF(kinds); i++) {
+        bool wanted = (j->q->binaries & kinds[i].bit) || !j->q->binaries;
+        if (wanted && (m->guard_list || !kinds[i].code.narrow) && !make_code(j, kernel, m, kinds[i].code))
+            return false;
+    }
+    if (!make_pairs(j, kernel, m))
+        return false;
     if (m->levels.n == 0)
         return user_error(j, "kernel '%.*s' has no code for any level", STR_ARG(kernel));
     return true;
@@ -400,6 +442,7 @@ static bool make_instance(aot_job *j, aot_made_kernel *k, const fe_binding *bind
         for (uint32_t i = 0; i < n; i++)
             m.absent[p] |= str_eq(bind[i].name, k->params[p]->name) && bind[i].value.kind == FE_V_NONE;
     name_instance(j, k->fe, c, &m);
+    find_consts(j, k->fe, c, &m);
     m.m = compile_lower(j->a, j->d, j->unit, k->fe->name, choice_done(c), &ir_name);
     if (!m.m || !find_functions(j, k, &m, ir_name))
         return false;

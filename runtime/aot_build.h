@@ -8,6 +8,8 @@
 #define AOT_MOST_INSTANCES 16 /* of a kernel in an object */
 #define AOT_MOST_PAIRS 6      /* code for arguments that are one buffer */
 
+enum { AOT_FAST = 1, AOT_NARROW = 2, AOT_WIDE = 4 };
+
 typedef struct aot_request {
     str path, text, header_name;
     fe_options front;
@@ -17,8 +19,11 @@ typedef struct aot_request {
     uint32_t nbind;
     const char *const *levels; /* names of aot_levels */
     uint32_t nlevels;
-    bool exact; /* a level that can't be had is a fault; else it is left out */
-    str arch;   /* of the levels */
+    bool exact;        /* a level that can't be had is a fault; else it is left out */
+    str arch;          /* of the levels */
+    unsigned binaries; /* AOT_FAST | ..; 0: all */
+    const str *pairs;  /* "a:b": arguments that may be one buffer, for each of `binaries`; NULL: all pairs, once */
+    uint32_t npairs;
 } aot_request;
 
 typedef struct aot_made_code {
@@ -39,6 +44,7 @@ typedef struct aot_made {
     dtype dtypes[16];
     uint8_t *absent;
     VEC(aot_size) sizes;
+    VEC(aot_const) consts;
     ir_module *m;
     ir_func *k, *host, *guards;
     bool *written;

@@ -100,6 +100,7 @@ static void put_kernel(aot_job *j, const aot_made_kernel *k, strbuf *b)
     put_prototype(j, k, k->fe->name, b);
     for (uint32_t i = 0; i < k->instances.n; i++)
         put_prototype(j, k, k->instances.at[i].symbol, b);
+    sb_putf(b, "extern const tile_linked %.*s__linked; /* for tile_kernel_linked */\n", STR_ARG(k->fe->name));
 }
 
 str aot_header(aot_job *j)

@@ -21,8 +21,10 @@ typedef struct aot_call {
     tile_device *d;
     tile_stream *stream;
     const int64_t *grid;
-    const uint64_t *words; /* arguments, as they came */
-    tile_arg *args;
+    const uint64_t *words; /* arguments, as they came; NULL: as args */
+    const tile_arg *args;
+    uint32_t nargs;
+    bool prepare;
     dtype generics[RT_MAX_GENERICS];
     uint64_t *slots;
     int64_t *results;
@@ -97,17 +99,20 @@ static bool check(aot_call *c)
     uint32_t n = (uint32_t)c->k->nparams;
     rt_param *params = ARENA_ARRAY(&c->a, rt_param, (size_t)n + 1);
     fe_generic generics[RT_MAX_GENERICS];
-    c->args = ARENA_ARRAY(&c->a, tile_arg, (size_t)n + 1);
+    tile_arg *args = ARENA_ARRAY(&c->a, tile_arg, (size_t)n + 1);
     for (uint32_t i = 0; i < n; i++) {
         describe(&c->k->params[i], (int)i, &params[i]);
-        c->args[i] = argument(&c->k->params[i], c->words[i]);
+        if (c->words)
+            args[i] = argument(&c->k->params[i], c->words[i]);
     }
+    c->nargs = c->words ? n : c->nargs;
+    c->args = c->words ? args : c->args;
     for (int64_t g = 0; g < c->k->ngenerics; g++) {
         const aot_generic *from = &c->k->generics[g];
         generics[g] = (fe_generic){from->name, from->list, (uint32_t)from->n};
     }
     preset_generics(c);
-    rt_check ck = {c->d, &c->a, c->k->name, params, n, generics, c->generics, c->args, n, c->err};
+    rt_check ck = {c->d, &c->a, c->k->name, params, n, generics, c->generics, c->args, c->nargs, c->err};
     return rt_check_args(&ck);
 }
 
@@ -341,13 +346,15 @@ static bool pick(aot_call *c)
     const aot_level *l = pick_level(c);
     if (!l)
         return no_level(c);
-    bool narrow = guards_hold(c), fast = narrow && n == 0 && facts_hold(c);
+    bool narrow = guards_hold(c), fast = narrow && facts_hold(c);
     for (int64_t i = 0; i < l->ncodes && !c->code; i++) {
         const aot_code *k = &l->codes[i];
         bool fits = n == 0 ? k->same[0] < 0 : n == 1 && k->same[0] == pairs[0][0] && k->same[1] == pairs[0][1];
         if (fits && (narrow || !k->narrow) && (fast || !k->fast))
             c->code = k;
     }
+    if (!c->code && n == 0)
+        return fail(c, "it was not built for addresses, strides or sizes like these: its 'wide' code is not there");
     return c->code || fail(c, "arguments '%.*s' and '%.*s' are one buffer, and it was not built for that",
                            STR_ARG(c->in->slots[pairs[n - 1][0]].name), STR_ARG(c->in->slots[pairs[n - 1][1]].name));
 }
@@ -434,34 +441,39 @@ static bool start(aot_call *c)
     return ok;
 }
 
-/* ---- capture ---- */
+/* ---- capture: a copy of the call as it is settled, for the caller's arguments may be gone ---- */
 
-typedef struct noted {
-    const aot_kernel *k;
-    const aot_instance *const *first, *const *last;
-    const int64_t *grid;
-    const uint64_t *words;
-} noted;
+static bool run(aot_call *c);
+
+static void run_again(void *ctx)
+{
+    aot_call *c = ctx;
+    c->slots = arena_copy(&c->a, c->slots, (size_t)c->in->nwords * sizeof *c->slots, 8); /* scratch goes into them */
+    c->ok = run(c);
+}
 
 static bool again(void *ctx, tile_stream *s, tile_error *err)
 {
-    const noted *n = ctx;
-    return tile_aot_launch_1(n->k, n->first, n->last, s, n->grid, n->words, err) == TILE_OK;
+    _Alignas(16) char room[RT_CALL_ROOM];
+    aot_call c = *(const aot_call *)ctx;
+    c.stream = s;
+    c.err = err;
+    arena_init_on(&c.a, room, sizeof room);
+    if (!arena_try(&c.a, run_again, &c)) {
+        c.ok = false;
+        rt_fail_memory(err, "kernel", c.k->name);
+    }
+    arena_fini(&c.a);
+    return c.ok;
 }
 
-static void note(aot_call *c, tile_graph *g)
+static void note(const aot_call *c, tile_graph *g)
 {
-    noted *n = ARENA_NEW(&g->a, noted);
-    uint64_t *words = arena_copy(&g->a, c->words, (size_t)c->k->nparams * sizeof *words, 8);
-    for (int64_t i = 0; i < c->k->nparams; i++) {
-        const aot_param *p = &c->k->params[i];
-        const void *at = (const void *)(uintptr_t)words[i];
-        if (p->kind == AOT_TENSOR && at)
-            words[i] = (uint64_t)(uintptr_t)arena_copy(&g->a, at, sizeof(tile_tensor), _Alignof(tile_tensor));
-        if (p->kind == AOT_SCALAR && p->optional && at)
-            words[i] = (uint64_t)(uintptr_t)arena_copy(&g->a, at, 8, 8);
-    }
-    *n = (noted){c->k, c->first, c->last, c->grid ? arena_copy(&g->a, c->grid, 3 * sizeof *c->grid, 8) : NULL, words};
+    aot_call *n = ARENA_NEW(&g->a, aot_call);
+    size_t results = (size_t)(c->in->host ? c->in->host->nresults : 0) + 4;
+    *n = *c;
+    n->slots = arena_copy(&g->a, c->slots, (size_t)c->in->nwords * sizeof *c->slots, 8);
+    n->results = arena_copy(&g->a, c->results, results * sizeof *c->results, 8);
     rt_note(g, again, n);
 }
 
@@ -482,10 +494,10 @@ static void run_locked(void *ctx)
     if (!reserve_scratch(c, j->total))
         return;
     j->ok = true;
-    if (g) {
+    if (g && !c->prepare)
         note(c, g);
+    if (g || c->prepare)
         return;
-    }
     take_scratch(c);
     j->ok = start(c);
 }
@@ -536,28 +548,47 @@ static tile_stream *own_stream(tile_error *err)
     return NULL;
 }
 
-int tile_aot_launch_1(const aot_kernel *k, const aot_instance *const *first, const aot_instance *const *last,
-                      tile_stream *stream, const int64_t *grid, const uint64_t *args, tile_error *err)
+bool aot_is_ours(const aot_kernel *k)
+{
+    return k->version == AOT_VERSION && k->tables == AOT_TABLES;
+}
+
+int aot_launch(const aot_start *s)
 {
     tile_error dropped;
     _Alignas(16) char room[RT_CALL_ROOM];
-    aot_call c = {.k = k, .first = first, .last = last, .grid = grid, .words = args, .err = err ? err : &dropped};
+    aot_call c = {.k = s->k,
+                  .first = s->first,
+                  .last = s->last,
+                  .grid = s->grid,
+                  .words = s->words,
+                  .args = s->args,
+                  .nargs = s->nargs,
+                  .prepare = s->prepare,
+                  .err = s->err ? s->err : &dropped};
     rt_clear(c.err);
-    if (k->version != AOT_VERSION || k->tables != AOT_TABLES)
+    if (!aot_is_ours(c.k))
         return rt_fail(c.err, TILE_E_DEVICE, "kernel '%.*s' was built by another version of tilec than this library's",
-                       STR_ARG(k->name));
-    c.stream = stream ? stream : own_stream(c.err);
+                       STR_ARG(c.k->name));
+    c.stream = s->stream ? s->stream : s->dev ? &s->dev->own : own_stream(c.err);
     if (!c.stream)
         return c.err->code;
     c.d = c.stream->dev;
     if (c.d->driver != &rt_driver_cpu)
         return rt_fail(c.err, TILE_E_ARGUMENT, "kernel '%.*s' was built for the cpu, its stream is of device '%s'",
-                       STR_ARG(k->name), c.d->name);
+                       STR_ARG(c.k->name), c.d->name);
     arena_init_on(&c.a, room, sizeof room);
     if (!arena_try(&c.a, launch, &c)) {
         c.ok = false;
-        rt_fail_memory(c.err, "kernel", k->name);
+        rt_fail_memory(c.err, "kernel", c.k->name);
     }
     arena_fini(&c.a);
     return c.ok ? TILE_OK : c.err->code;
+}
+
+int tile_aot_launch_2(const aot_kernel *k, const aot_instance *const *first, const aot_instance *const *last,
+                      tile_stream *stream, const int64_t *grid, const uint64_t *args, tile_error *err)
+{
+    return aot_launch(
+        &(aot_start){.k = k, .first = first, .last = last, .stream = stream, .grid = grid, .words = args, .err = err});
 }

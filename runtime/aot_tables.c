@@ -199,6 +199,17 @@ static uint32_t sizes_table(glue *g, const aot_made *m)
     return end(g, &f);
 }
 
+static uint32_t consts_table(glue *g, const aot_made *m)
+{
+    fields f = begin(g);
+    for (uint32_t i = 0; i < m->consts.n; i++) {
+        put_str(g, &f, m->consts.at[i].name);
+        put_str(g, &f, m->consts.at[i].value);
+        put_int(&f, m->consts.at[i].given);
+    }
+    return end(g, &f);
+}
+
 static uint32_t levels_table(glue *g, const aot_made *m)
 {
     fields f = begin(g);
@@ -244,6 +255,8 @@ static uint32_t instance_table(glue *g, const aot_made_kernel *k, const aot_made
     put_int(&f, abi_total_slots(m->k));
     put_int(&f, m->k->has_grid);
     put_int(&f, m->k->cooperative);
+    put_table(&f, consts_table(g, m));
+    put_int(&f, m->consts.n);
     return end(g, &f);
 }
 
@@ -265,7 +278,7 @@ static void put_function(glue *g, const aot_made_kernel *k, str name, uint32_t k
         sb_putf(&g->b, "  %%p%u = getelementptr i64, ptr %%w, i64 %u\n  store %s %%a%u, ptr %%p%u, align 8\n", i, i,
                 llvm_type(k, k->params[i]), i, i);
     sb_putf(&g->b,
-            "  %%r = call i32 @tile_aot_launch_1(ptr @t%u, ptr %.*s, ptr %.*s, ptr %%s, ptr %%g, ptr %%w, ptr %%e)\n"
+            "  %%r = call i32 @tile_aot_launch_2(ptr @t%u, ptr %.*s, ptr %.*s, ptr %%s, ptr %%g, ptr %%w, ptr %%e)\n"
             "  ret i32 %%r\n}\n",
             kernel, STR_ARG(first), STR_ARG(last));
 }
@@ -286,6 +299,10 @@ static void put_kernel(glue *g, const aot_made_kernel *k)
         put_function(g, k, k->instances.at[i].symbol, kernel, at,
                      str_fmt(a, "getelementptr (i8, ptr %.*s, i64 8)", STR_ARG(at)));
     }
+    sb_putf(&g->b,
+            "@\"%.*s__linked\" = weak constant { ptr, ptr, ptr } { ptr @t%u, ptr @__start_tile_aot_%.*s, "
+            "ptr @__stop_tile_aot_%.*s }, align 8\n",
+            STR_ARG(name), kernel, STR_ARG(name), STR_ARG(name));
     put_function(g, k, name, kernel, str_fmt(a, "@__start_tile_aot_%.*s", STR_ARG(name)),
                  str_fmt(a, "@__stop_tile_aot_%.*s", STR_ARG(name)));
 }
@@ -295,7 +312,7 @@ str aot_tables(aot_job *j)
     glue g = {.j = j};
     sb_init(&g.b, j->a);
     sb_puts(&g.b, "target triple = \"x86_64-unknown-linux-gnu\"\n"
-                  "declare i32 @tile_aot_launch_1(ptr, ptr, ptr, ptr, ptr, ptr, ptr)\n");
+                  "declare i32 @tile_aot_launch_2(ptr, ptr, ptr, ptr, ptr, ptr, ptr)\n");
     for (uint32_t i = 0; i < j->names.n; i++)
         sb_putf(&g.b, "declare void @\"%.*s\"(ptr, i64, i64, ptr)\n", STR_ARG(j->names.at[i]));
     for (uint32_t i = 0; i < j->kernels.n; i++)
@@ -311,7 +328,9 @@ EIGHTS(aot_slot, 9);
 EIGHTS(aot_size, 5);
 EIGHTS(aot_code, 8);
 EIGHTS(aot_level, 5);
-EIGHTS(aot_instance, 16);
+EIGHTS(aot_const, 5);
+EIGHTS(aot_instance, 18);
+EIGHTS(tile_linked, 3);
 EIGHTS(host_code, 6);
 EIGHTS(host_check, 7);
 _Static_assert(sizeof(host_op) == 10 || sizeof(host_op) == 12, "host ops are plain bytes");

@@ -124,6 +124,7 @@ static rt_instance *lower_instance(rt_call *c)
     if (m->unit) {
         choice_list list;
         make_choice(c, &list);
+        in->asked = rt_asked_text(c, &list);
         in->m = compile_lower(&m->a, &m->d, m->unit, c->k->name, choice_done(&list), &ir_name);
     } else {
         in->m = m->ir;

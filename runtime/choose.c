@@ -99,6 +99,34 @@ const fe_choice *choice_done(choice_list *c)
     return &c->choice;
 }
 
+/* as -D takes it */
+void choice_put_value(strbuf *b, const fe_value *v)
+{
+    switch (v->kind) {
+    case FE_V_ABSENT:
+        break;
+    case FE_V_NONE:
+        sb_puts(b, "None");
+        break;
+    case FE_V_BOOL:
+        sb_puts(b, v->i ? "True" : "False");
+        break;
+    case FE_V_INT:
+        sb_putf(b, "%lld", (long long)v->i);
+        break;
+    case FE_V_FLOAT:
+        sb_putf(b, "%.17g", v->f);
+        break;
+    case FE_V_STR:
+    case FE_V_FN:
+        sb_put(b, v->s);
+        break;
+    case FE_V_DTYPE:
+        sb_puts(b, dtypes[v->dt].name);
+        break;
+    }
+}
+
 static str nearest_name(const fe_unit *u, str name)
 {
     str best = {0};

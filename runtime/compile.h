@@ -51,6 +51,7 @@ void choice_set(arena *a, choice_list *c, str name, fe_value v); /* replaces one
 const fe_binding *choice_get(const choice_list *c, str name);    /* NULL where there is none */
 void choice_open_generics(arena *a, choice_list *c, const fe_kernel *k);
 const fe_choice *choice_done(choice_list *c);
+void choice_put_value(strbuf *b, const fe_value *v); /* as -D takes it */
 /* every name of `bind` belongs to a kernel of u, or is reserved; diagnostics with the nearest name */
 MUST_USE bool choice_check_names(diags *d, const fe_unit *u, const fe_binding *bind, uint32_t n);
 /* the kernel of m named `want`, or its only one; NULL and a diagnostic */

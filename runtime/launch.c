@@ -4,6 +4,7 @@
  * Scratch parameters are carved from one block of the stream, grown to the largest launch so far, in the order of the
  * header, each aligned to 64 bytes; `scratch zero` ones are cleared before each launch.
  */
+#include "runtime/aot.h"
 #include "runtime/runtime.h"
 
 typedef struct scratch_part {
@@ -246,6 +247,8 @@ static void run_launch(void *ctx)
 static int launch(tile_kernel *k, tile_stream *stream, const int64_t grid[3], const tile_arg *args, int32_t nargs,
                   tile_error *err, bool really)
 {
+    if (k->linked)
+        return aot_kernel_launch(k, stream, grid, args, nargs, err, really);
     tile_error dropped = {0};
     rt_call c = {
         .k = k, .grid = grid, .args = args, .nargs = nargs < 0 ? 0 : (uint32_t)nargs, .err = err ? err : &dropped};

@@ -354,9 +354,12 @@ bool rt_kernel_writes(const tile_kernel *k, uint32_t i)
 
 int tile_kernel_info(tile_kernel *k, tile_kernel_stats *out, tile_error *err)
 {
-    const tile_device *d = k->m->dev;
     *out = (tile_kernel_stats){.spill_bytes = -1, .notes = ""};
     rt_clear(err);
+    if (k->linked)
+        return rt_fail(err, TILE_E_DEVICE, "kernel '%.*s' is code of the program, of which no figures are kept",
+                       STR_ARG(k->name));
+    const tile_device *d = k->m->dev;
     const rt_variant *v = k->recent;
     if (!v)
         return rt_fail(err, TILE_E_ARGUMENT, "kernel '%.*s' has not been launched or prepared", STR_ARG(k->name));

@@ -4,6 +4,7 @@
  * are lowered one after the other (a quarter of a millisecond each); their variants are then made side by side, one a
  * thread (variant.c). A launch that two entries of a list ask for is compiled once: the other waits for it.
  */
+#include "runtime/aot.h"
 #include "runtime/runtime.h"
 
 #define MAX_THREADS 16
@@ -74,7 +75,8 @@ int tile_prepare_many(const tile_request *list, int32_t n, tile_progress_fn *pro
         return TILE_OK;
     m.failed = m.n = (uint32_t)n;
     pthread_mutex_init(&m.lock, NULL);
-    rt_in_parallel(list[0].kernel->m->dev, m.n, prepare_one, &m);
+    const tile_kernel *k = list[0].kernel;
+    rt_in_parallel(k->linked ? aot_kernel_device(k) : k->m->dev, m.n, prepare_one, &m);
     pthread_mutex_destroy(&m.lock);
     return m.err->code;
 }

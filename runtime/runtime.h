@@ -189,6 +189,7 @@ typedef struct rt_variant {
 typedef struct rt_instance {
     const uint64_t *key; /* rt_call.key */
     uint32_t nkey;
+    str asked; /* what it is, for TILE_ASKED; empty: nobody wants to know */
     ir_module *m;
     ir_func *k, *host, *guards;        /* host, guards: NULL = none */
     host_code *host_list, *guard_list; /* the same as lists of operations; NULL: the interpreter evaluates them */
@@ -225,7 +226,8 @@ typedef struct rt_tune_word {
 } rt_tune_word;
 
 struct tile_kernel {
-    tile_module *m;
+    tile_module *m;            /* NULL: */
+    struct aot_handle *linked; /* of objects in the program (aot_kernel.c) */
     str name;
     const fe_kernel *fe; /* NULL: from IR */
     ir_func *ir;
@@ -341,6 +343,9 @@ const char *rt_family(const tile_device *d);
 bool rt_dumps(void);
 void rt_dump(arena *a, const tile_device *d, const tile_backend *be, const ir_module *tir, const ir_module *laid,
              const ir_func *k, cache_key key);
+/* asked.c: TILE_ASKED is set: what an instance is; that this variant of it is wanted */
+str rt_asked_text(rt_call *c, const choice_list *list);
+void rt_asked(arena *a, const rt_instance *in, const rt_variant *v);
 /* reach.c: the process can read there */
 bool rt_readable(tile_device *d, uint64_t addr);
 /* tune.c: finds the kernel's @tune line; the config for a call whose generics and absent optionals are in its key */

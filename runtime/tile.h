@@ -192,6 +192,14 @@ tile_module *tile_module_from_string(tile_device *dev, const char *name, const c
 void tile_module_close(tile_module *mod);
 tile_kernel *tile_kernel_find(tile_module *mod, const char *name, tile_error *err);
 
+/* A kernel out of objects of `tilec build` that are linked into the program, to be launched as others are: no compiler
+ * is needed. `linked` is what the object's header calls NAME__linked, NULL where nothing of that name is there; defines
+ * are as of a module. A launch tells what the program was not built with. It belongs to the device, as a module does,
+ * and dies with it. */
+typedef struct tile_linked tile_linked;
+tile_kernel *tile_kernel_linked(tile_device *dev, const char *name, const tile_linked *linked,
+                                const char *const *defines, int32_t ndefines, tile_error *err);
+
 /* grid: three extents, or NULL for the one in the kernel's header. Returns when the kernel has finished on the CPU,
  * when it has been put on the stream on a GPU. */
 int tile_launch(tile_kernel *k, tile_stream *stream, const int64_t grid[3], const tile_arg *args, int32_t nargs,

@@ -409,6 +409,8 @@ int tile_tune(tile_kernel *k, tile_stream *stream, const int64_t grid[3], const 
     out = out ? out : &unwanted;
     *out = (tile_tuned){0};
     rt_clear(err);
+    if (k->linked)
+        return TILE_OK;
     tile_stream *s = rt_stream(k->m->dev, stream, err);
     if (!s)
         return err->code;

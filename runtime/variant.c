@@ -169,6 +169,8 @@ static void run_build(void *ctx)
     j->ok = build_variant(j, &ds) && !ds.errors;
     if (!j->ok)
         rt_fail_diags(j->c->err, TILE_E_SOURCE, &ds, &v->a);
+    else
+        rt_asked(&v->a, j->c->inst, v);
 }
 
 /* under the module's lock */

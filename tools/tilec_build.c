@@ -19,6 +19,17 @@ static int unknown_target(tilec *t, str target)
     return tilec_say(EXIT_USAGE, "unknown target '%.*s' (see tilec targets)", STR_ARG(target));
 }
 
+/* the next of a list, its words apart by commas */
+static str next_word(str *text)
+{
+    size_t n = 0;
+    while (n < text->n && text->p[n] != ',')
+        n++;
+    str one = {text->p, n};
+    *text = (str){text->p + n + (n < text->n), text->n - n - (n < text->n)};
+    return one;
+}
+
 /* "cpu,cpu:x86-64-v3": names of levels; plain cpu is all of x86-64, cpu:aarch64 all of aarch64 */
 static int read_targets(tilec *t, str text, aot_request *q)
 {
@@ -26,10 +37,7 @@ static int read_targets(tilec *t, str text, aot_request *q)
     q->levels = levels;
     q->exact = true;
     while (text.n) {
-        size_t n = 0;
-        while (n < text.n && text.p[n] != ',')
-            n++;
-        str one = {text.p, n}, arch = {0};
+        str one = next_word(&text), arch = {0};
         bool found = false;
         if (str_eq(one, S("cpu")))
             arch = S("x86-64");
@@ -48,8 +56,33 @@ static int read_targets(tilec *t, str text, aot_request *q)
         if (!found)
             return unknown_target(t, one);
         q->exact &= arch.n == 0;
-        text = (str){text.p + n + (n < text.n), text.n - n - (n < text.n)};
     }
+    return EXIT_DONE;
+}
+
+static int read_binaries(tilec *t, aot_request *q)
+{
+    static const struct {
+        const char *name;
+        unsigned bit;
+    } kinds[] = {{"fast", AOT_FAST}, {"narrow", AOT_NARROW}, {"wide", AOT_WIDE}};
+    str text = t->opt[OPT_BINARIES], pairs = t->opt[OPT_IN_PLACE];
+    while (text.n) {
+        str one = next_word(&text);
+        unsigned bit = 0;
+        for (size_t i = 0; i < COUNTOF(kinds); i++)
+            bit |= str_eq(one, str_of(kinds[i].name)) ? kinds[i].bit : 0;
+        if (!bit)
+            return tilec_say(EXIT_USAGE, "'--binaries' takes fast, narrow and wide, found '%.*s'", STR_ARG(one));
+        q->binaries |= bit;
+    }
+    if (!tilec_has(t, OPT_IN_PLACE))
+        return EXIT_DONE;
+    str *list = ARENA_ARRAY(t->a, str, pairs.n + 1);
+    q->pairs = list;
+    if (!str_eq(pairs, S("none")))
+        while (pairs.n)
+            list[q->npairs++] = next_word(&pairs);
     return EXIT_DONE;
 }
 
@@ -83,6 +116,8 @@ int tilec_build(tilec *t)
     if (str_eq(t->opt[OPT_OUT], S("-")) && isatty(1))
         return tilec_say(EXIT_USAGE, "a binary doesn't go to a terminal: give -o OUT.o");
     int code = read_targets(t, tilec_has(t, OPT_TARGET) ? t->opt[OPT_TARGET] : S("cpu"), &q);
+    if (code == EXIT_DONE)
+        code = read_binaries(t, &q);
     if (code != EXIT_DONE)
         return code;
     if (!tilec_bindings(t, &bind))

@@ -212,6 +212,11 @@ float *engine_logits(engine *e, int32_t row)
     return e->logits + (int64_t)row * e->p->vocab;
 }
 
+bool engine_read_logits(engine *e, int32_t row, float *to, tile_error *err)
+{
+    return tile_read(e->dev, to, engine_logits(e, row), (int64_t)e->p->vocab * (int64_t)sizeof *to, err) == TILE_OK;
+}
+
 static bool put(engine *e, int32_t *to, const int32_t *from, int32_t n)
 {
     return tile_write(e->dev, to, from, n * (int64_t)sizeof *from, e->err) == TILE_OK;

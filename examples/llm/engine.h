@@ -67,6 +67,9 @@ bool engine_eval(engine *e, int32_t seq, const int32_t *ids, int64_t n, logits_w
 bool engine_decode(engine *e, const int32_t *ids, int32_t n, tile_error *err);
 /* device memory, f32[vocab], until the next call */
 float *engine_logits(engine *e, int32_t row);
+bool engine_read_logits(engine *e, int32_t row, float *to, tile_error *err); /* the same on the host */
+/* compiles all that steps of any kind need, and runs none of it; sequence 0 is empty then (prepare.c) */
+bool engine_prepare(engine *e, tile_error *err);
 /* minus log of the probability that each of `rows` gives its target; rows and targets as logits_fn gets them */
 bool engine_nll(engine *e, const float *rows, const int32_t *targets, int64_t n, float *out, tile_error *err);
 

@@ -116,6 +116,7 @@ struct engine {
     bool by_row;              /* products take the rows of the step under way one by one, as those of one token */
     struct warm_list *noting; /* op_launch enters what it would launch, and runs nothing; NULL: it runs it */
     bool warmed[CHUNK + 1];   /* prompts of so many tokens were prepared */
+    bool prepare;             /* op_launch compiles and reserves, and runs nothing */
     bool profile;
     launch_time *turns; /* of a step, in order */
     uint32_t nturns, turn, turn_room; /* turn: of the next launch */

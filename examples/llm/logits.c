@@ -58,6 +58,19 @@ static bool put_rows(void *ctx, int64_t first, int64_t n, const float *rows)
     return fwrite(rows, sizeof *rows, (size_t)(n * s->vocab), s->f) == (size_t)(n * s->vocab);
 }
 
+static bool put_steps(session *s, sink *to, const token_list *ids, tile_error *err)
+{
+    float *row = malloc((size_t)to->vocab * sizeof *row);
+    bool ok = row != NULL;
+    for (size_t i = 0; ok && i < ids->n; i++)
+        ok = engine_decode(s->eng, &ids->at[i], 1, err) && engine_read_logits(s->eng, 0, row, err) &&
+             put_rows(to, (int64_t)i, 1, row);
+    if (!row)
+        *err = (tile_error){TILE_E_MEMORY, "no memory for a row of logits"};
+    free(row);
+    return ok;
+}
+
 static int write_logits(session *s, const options *o, const token_list *ids)
 {
     tile_error err;
@@ -65,7 +78,8 @@ static int write_logits(session *s, const options *o, const token_list *ids)
     if (!to.f)
         return complain("cannot write '%s': %s", o->out, strerror(errno));
     put_header(to.f, (int64_t)ids->n, to.vocab);
-    bool ok = engine_eval(s->eng, 0, ids->at, (int64_t)ids->n, LOGITS_ALL, put_rows, &to, &err);
+    bool ok = o->steps ? put_steps(s, &to, ids, &err)
+                       : engine_eval(s->eng, 0, ids->at, (int64_t)ids->n, LOGITS_ALL, put_rows, &to, &err);
     bool wrote = !ferror(to.f);
     wrote &= fclose(to.f) == 0;
     if (ok && wrote)

@@ -14,6 +14,8 @@ static const command commands[] = {
     {"perplexity", 'p', "-m MODEL -f FILE", "how well a model foresees a text", run_perplexity},
     {"tokenize", 't', "-m MODEL [-f FILE] [-0] [--special]", "ids of a text on one line", run_tokenize},
     {"logits", 'l', "-m MODEL --tokens=IDS.txt --out=L.npy", "what a model says after each token", run_logits},
+    {"kernels", 'k', "-m MODEL --out=LIST.txt", "which kernels a model needs, as arguments of tilec build",
+     run_kernels},
 };
 
 int main(int argc, char **argv)

@@ -73,6 +73,8 @@ bool op_launch(engine *e, tile_kernel *k, kernel_id id, const tile_arg *args, in
 {
     if (e->noting)
         return warm_note(e, k, args, nargs);
+    if (e->prepare)
+        return tile_prepare(k, NULL, NULL, args, nargs, e->err) == TILE_OK;
     if (!e->profile)
         return tile_launch(k, NULL, NULL, args, nargs, e->err) == TILE_OK;
     double from = clock_now();

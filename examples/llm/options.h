@@ -19,7 +19,7 @@ typedef struct options {
     int32_t nstops;
     int64_t n, top_k, seed, context, threads, batch, reps, repeat_last; /* -1: not given */
     double temperature, top_p, min_p, repeat_penalty;                   /* NAN: not given */
-    bool context_shift, json, nul, special, verbose, help;
+    bool context_shift, json, nul, steps, special, verbose, help;
 } options;
 
 typedef struct command {
@@ -58,5 +58,6 @@ int run_bench(const options *o);
 int run_perplexity(const options *o);
 int run_tokenize(const options *o);
 int run_logits(const options *o);
+int run_kernels(const options *o);
 
 #endif
