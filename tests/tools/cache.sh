@@ -3,6 +3,7 @@
 # writers, folders that can't be written, a full disk, cut and altered files cost time, not the result.
 tilec=${1:?usage: cache.sh TILEC}
 case $tilec in /*) ;; *) tilec=$PWD/$tilec ;; esac
+here=$(cd "$(dirname "$0")" && pwd)
 dir=$(mktemp -d) || exit 1
 trap 'umount "$dir/full" 2>/dev/null; rm -rf "$dir"' EXIT
 cd "$dir" || exit 1
@@ -102,6 +103,39 @@ for pause in 0.002 0.006 0.010 0.014 0.016 0.018 0.020 0.022 0.024 0.03; do
     wait $! 2>/dev/null
     is "killed after $pause s" add TILE_CACHE_DIR=killed
 done
+
+# the same at each call that makes an entry, a disk that fills up at each, and bits that are lost on the way
+at_calls() {
+    for how in open write close rename renamed; do
+        rm -rf shim
+        add TILE_CACHE_DIR=shim SHIM=kill-$how LD_PRELOAD="$dir/shim.so" >out
+        [ $? = 137 ] && passed=$((passed + 1)) || { failed=$((failed + 1)) && echo "FAILED: not killed at $how: $(cat out)"; }
+        [ $how != write ] || [ -s "$(echo shim/*)" ] || { failed=$((failed + 1)) && echo "FAILED: no half of an entry"; }
+        [ $how != renamed ] || is "killed behind rename" add TILE_CACHE_DIR=shim TILE_LLVM=$none
+        is "killed at $how" add TILE_CACHE_DIR=shim
+        is "killed at $how, then again" add TILE_CACHE_DIR=shim TILE_LLVM=$none
+    done
+    for how in open write close rename; do
+        rm -rf shim
+        is "full at $how" add TILE_CACHE_DIR=shim SHIM=full-$how LD_PRELOAD="$dir/shim.so"
+        [ -z "$(ls shim 2>/dev/null)" ] || { failed=$((failed + 1)) && echo "FAILED: full at $how, but kept: $(ls shim)"; }
+        is "full at $how, room again" add TILE_CACHE_DIR=shim
+    done
+    rm -rf shim
+    is "a byte a call" add TILE_CACHE_DIR=shim SHIM=slow-write LD_PRELOAD="$dir/shim.so"
+    is "a byte a call, then again" add TILE_CACHE_DIR=shim TILE_LLVM=$none
+    rm -rf shim
+    is "a bit lost" add TILE_CACHE_DIR=shim SHIM=flip-write LD_PRELOAD="$dir/shim.so"
+    [ -n "$(ls shim)" ] || { failed=$((failed + 1)) && echo "FAILED: nothing was written"; }
+    is "a bit lost, then again" add TILE_CACHE_DIR=shim
+    is "a bit lost, written anew" add TILE_CACHE_DIR=shim TILE_LLVM=$none
+}
+if [ -z "$VARIANT" ] && ${CC:-cc} -shared -fPIC -O1 "$here/cache_shim.c" -o shim.so; then
+    at_calls
+else
+    skipped=$((skipped + 26))
+    echo "skip: stops and full disks at each call: a library can't be put in front of this build"
+fi
 
 # folders that can't be made or written
 echo file >plain
