@@ -88,6 +88,7 @@ if [ -z "$VARIANT" ]; then # the same on processors that are less
             part "kernel library: $family, $cpu" env TILE_CPU=$cpu "$B/kernel-tests" --device=cpu --family=$family
         done
         part "run matrix: dots, $cpu" env TILE_CPU=$cpu "$B/run-tests" --family=dots
+        part "run matrix: one in 8, $cpu" env TILE_CPU=$cpu "$B/run-tests" --device=cpu --every=8
     done
     part "run matrix: casts, x86-64-v2" env TILE_CPU=x86-64-v2 "$B/run-tests" --family=casts
 fi

@@ -108,6 +108,7 @@ struct kern {
     VEC(row_read) reads; /* by top-level nests so far: what follows them in memory is likely wanted next */
     int depth;           /* of regions */
     ir_op held;          /* the dot of the loop at hand, done by its blocks */
+    bool tiles;          /* it has blocks that use AMX */
 };
 
 /* eval.c */
@@ -221,6 +222,9 @@ int64_t dot_steps(const kern *k, ir_op dot);            /* how many */
 typedef struct dot_limits {
     lval rows, columns;
 } dot_limits;
+/* dot_tiles.c: what a kernel with such blocks does before its programs and after them */
+void tiles_begin(cg *c);
+void tiles_end(cg *c);
 dot_limits dot_wanted(kern *k, ir_op loop, ir_op dot);
 void dot_pack(kern *k, const plan_step *s, lval turn, dot_limits want); /* one turn's operands */
 /* the product of those packed, added to the result */

@@ -1,5 +1,5 @@
 /* dot.h: a dot by register blocks, private to the files of the CPU back end that make it: whole_dot.c decides and packs,
- * dot_micro.c multiplies. */
+ * dot_micro.c multiplies, blocks of AMX by dot_tiles.c. */
 #ifndef TILE_BACKENDS_CPU_DOT_H
 #define TILE_BACKENDS_CPU_DOT_H
 
@@ -14,6 +14,11 @@ typedef enum dot_inst {
     DOT_BFDOT,
     DOT_SDOT,
     DOT_UDOT,
+    DOT_TDPBF16, /* dot_tiles.c: from here to .. */
+    DOT_TDPBSSD,
+    DOT_TDPBSUD,
+    DOT_TDPBUSD,
+    DOT_TDPBUUD, /* .. here */
     DOT_FLIP = 64,
     DOT_FLIP_DPBUSD = DOT_FLIP | DOT_DPBUSD,
     DOT_FLIP_SDOT = DOT_FLIP | DOT_SDOT,
@@ -48,5 +53,10 @@ typedef struct dot {
 
 /* c += a b over so many units along K */
 void dot_multiply(dot *d, lval units);
+
+/* dot_tiles.c */
+enum { DOT_TILE_UNITS = 16 }; /* along K in a tile */
+bool dot_is_tiled(const dot_block *x);
+void tiles_body(dot *d, lval fn, int rows, int columns); /* of dot_micro.c's function, all of it */
 
 #endif

@@ -164,7 +164,10 @@ static lval micro(dot *d, shape s, lty *type)
     c->fn = fn;
     cg_at(c, cg_block(c, "entry"));
     LLVMSetCurrentDebugLocation2(c->b, NULL);
-    micro_body(d, fn, s);
+    if (dot_is_tiled(d->block))
+        tiles_body(d, fn, s.rows, (int)(s.masked ? d->n % d->width : s.vecs * d->lanes));
+    else
+        micro_body(d, fn, s);
     c->fn = outer;
     cg_at(c, here);
     LLVMSetCurrentDebugLocation2(c->b, loc);
@@ -291,6 +294,11 @@ void dot_multiply(dot *d, lval units)
     cg *c = d->k->c;
     int64_t whole = d->n / d->width * d->width, left = d->n - whole;
     lval end = cg_i64(c, whole), last = d->want.columns;
+    if (dot_is_tiled(d->block)) {
+        d->k->tiles = true;
+        units = LLVMBuildAdd(c->b, units, cg_i64(c, DOT_TILE_UNITS - 1), "");
+        units = LLVMBuildAnd(c->b, units, cg_i64(c, -DOT_TILE_UNITS), "");
+    }
     if (whole && last) {
         end = cg_call2(c, CGI_smin, end, last);
         end = LLVMBuildAnd(c->b, end, cg_i64(c, -d->width), "");

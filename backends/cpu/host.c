@@ -15,11 +15,20 @@
 #define ARCH_REQ_XCOMP_PERM 0x1023
 #define XFEATURE_XTILEDATA 18
 
+/* XCR0: the registers that the system keeps; 0 where it doesn't say */
+static uint64_t kept_state(void)
+{
+    unsigned a, b, c, d, lo = 0, hi = 0;
+    if (__get_cpuid(1, &a, &b, &c, &d) && c >> 27 & 1)
+        __asm__ volatile("xgetbv" : "=a"(lo), "=d"(hi) : "c"(0));
+    return (uint64_t)hi << 32 | lo;
+}
+
 /* Linux gives the registers of AMX to processes that ask; asking again costs nothing but the call. */
 bool cpu_may_use_tiles(void)
 {
     unsigned a, b, c, d;
-    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d >> 24 & 1) &&
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d >> 24 & 1) && (kept_state() >> 17 & 3) == 3 &&
            syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
 }
 
@@ -34,7 +43,7 @@ static void describe(strbuf *b)
         {7, 1, {~0u, ~0u, ~0u, ~0u}}, {0x80000001, 0, {0, 0, ~0u, ~0u}}, {4, 2, {0, ~0u, ~0u, 0}},
         {4, 3, {0, ~0u, ~0u, 0}},     {0x8000001d, 2, {0, ~0u, ~0u, 0}}, {0x8000001d, 3, {0, ~0u, ~0u, 0}},
     };
-    unsigned r[4], lo = 0, hi = 0;
+    unsigned r[4];
     for (size_t i = 0; i < COUNTOF(asked); i++) {
         memset(r, 0, sizeof r);
         if (!__get_cpuid_count(asked[i].leaf, asked[i].sub, &r[0], &r[1], &r[2], &r[3]))
@@ -42,9 +51,7 @@ static void describe(strbuf *b)
         for (int k = 0; k < 4; k++)
             sb_putf(b, "%x ", r[k] & asked[i].keep[k]);
     }
-    if (__get_cpuid(1, &r[0], &r[1], &r[2], &r[3]) && r[2] >> 27 & 1)
-        __asm__ volatile("xgetbv" : "=a"(lo), "=d"(hi) : "c"(0));
-    sb_putf(b, "%x %x %d", lo, hi, cpu_may_use_tiles());
+    sb_putf(b, "%llx %d", (unsigned long long)kept_state(), cpu_may_use_tiles());
 }
 #else
 #include <sys/utsname.h>

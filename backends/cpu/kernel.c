@@ -1,8 +1,9 @@
 /* kernel.c: the function around a kernel's steps: arguments, and the loop over programs.
  *
- *   entry   grid and arguments from their slots; is the output bigger than the last-level cache?
+ *   entry   grid and arguments from their slots; is the output bigger than the last-level cache? shapes of AMX's tiles
  *   program first <= id < last: coordinates of the program, then its steps
- *   stop    after the last program, or a failed assert: streaming stores become visible (sfence), return
+ *   stop    after the last program, or a failed assert: streaming stores become visible (sfence), AMX's registers
+ *           go back, return
  */
 #include "backends/cpu/cpu.h"
 
@@ -137,7 +138,13 @@ bool kernel_build(cg *c, const ir_func *f, plan *p, const char *symbol, int64_t 
     lblock end = cg_here(c);
     LLVMAddIncoming(id, &next, &end, 1);
     LLVMBuildBr(c->b, head);
+    if (k.tiles) {
+        LLVMPositionBuilderBefore(c->b, LLVMGetBasicBlockTerminator(entry));
+        tiles_begin(c);
+    }
     cg_at(c, k.stop);
+    if (k.tiles)
+        tiles_end(c);
     if (k.big && cg_x86(c)) /* elsewhere such stores are ordered as others */
         cg_call(c, CGI_sfence, NULL, 0, NULL, 0);
     LLVMBuildRetVoid(c->b);

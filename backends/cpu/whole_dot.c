@@ -6,8 +6,8 @@
  *
  * Numerics. Every element starts from the accumulator and adds its products in ascending k: f32 and f64 by fma; i32
  * exact; bf16 with AVX512-BF16 by vdpbf16ps, which adds the products of k and k + 1 in one instruction and takes
- * denormals for zero, else widened to f32. Blocks that multiply several elements at once want K of the tile to be a
- * multiple of so many, and are passed over otherwise. None of that depends on M, N, the grid or the threads.
+ * denormals for zero, with AMX as dot_tiles.c says, else widened to f32. Blocks that multiply several elements at once
+ * want K of the tile to be a multiple of so many, and are passed over otherwise. None of that depends on M, N, the grid or the threads.
  */
 #include "backends/cpu/dot.h"
 
@@ -55,7 +55,8 @@ static const dot_block *block_for(const cg *c, dtype a, dtype b, dtype sum, int6
 {
     for (size_t i = 0; i < COUNTOF(blocks); i++) {
         const dot_block *x = &blocks[i];
-        if (x->sum == sum && (x->a == DT_NONE || (x->a == a && x->b == b)) && kk % x->g == 0 &&
+        int64_t step = dot_is_tiled(x) ? x->g * DOT_TILE_UNITS : x->g;
+        if (x->sum == sum && (x->a == DT_NONE || (x->a == a && x->b == b)) && kk % step == 0 &&
             x->bytes <= (c->vector_bytes < 16 ? 16 : c->vector_bytes) && has_all(c, x->features))
             return x;
     }

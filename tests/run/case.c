@@ -41,7 +41,8 @@ static void case_drop(rcase *c)
 
 bool case_skip(rcase *c)
 {
-    if (!run.filter || strstr(str_cstr(&c->a, c->name), run.filter))
+    bool named = !run.filter || strstr(str_cstr(&c->a, c->name), run.filter);
+    if (named && (!run.every || hash_bytes(c->name.p, c->name.n, 0) % run.every == 0))
         return false;
     case_drop(c);
     return true;
@@ -88,9 +89,18 @@ rarg *case_inout(rcase *c, const char *name, dtype dt, int64_t n, pattern pat, d
     return a;
 }
 
-void case_int(rcase *c, const char *name, int64_t x) { add_arg(c, name, ARG_INT, DT_I64, 0)->i = x; }
-void case_real(rcase *c, const char *name, double x) { add_arg(c, name, ARG_REAL, DT_F32, 0)->f = x; }
-void case_none(rcase *c, const char *name) { add_arg(c, name, ARG_NONE, DT_I64, 0); }
+void case_int(rcase *c, const char *name, int64_t x)
+{
+    add_arg(c, name, ARG_INT, DT_I64, 0)->i = x;
+}
+void case_real(rcase *c, const char *name, double x)
+{
+    add_arg(c, name, ARG_REAL, DT_F32, 0)->f = x;
+}
+void case_none(rcase *c, const char *name)
+{
+    add_arg(c, name, ARG_NONE, DT_I64, 0);
+}
 
 rarg *case_tensor(rarg *a, int rank, const int64_t *sizes)
 {
@@ -104,7 +114,10 @@ rarg *case_tensor(rarg *a, int rank, const int64_t *sizes)
     return a;
 }
 
-num case_get(const rarg *a, int64_t i) { return run_num(a->dt, run_bits(a->dt, a->before ? a->before : a->data, i)); }
+num case_get(const rarg *a, int64_t i)
+{
+    return run_num(a->dt, run_bits(a->dt, a->before ? a->before : a->data, i));
+}
 
 void case_line(rcase *c, const char *fmt, ...)
 {

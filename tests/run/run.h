@@ -87,6 +87,7 @@ typedef struct run_state {
     bool checked; /* modules are opened so */
     const char *family; /* run only this one */
     const char *filter; /* run only cases whose name holds it */
+    uint64_t every;     /* and of these one in so many; 0: all */
     uint64_t seed;      /* of the run */
     uint64_t state;     /* of the generator: begins anew with every case, from the seed and the case's name */
     long cases, runs, rejected, skipped, failures;

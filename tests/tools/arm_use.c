@@ -1,4 +1,4 @@
-/* arm_use.c: a program of tests/tools/arm.sh: kernels of the library, built ahead of time, on numbers that are the same
+/* arm_use.c: a program of tests/tools/arm.sh and amx.sh: kernels of the library, built ahead of time, on numbers that are the same
  * everywhere; a line for each: its name, the bits of its results hashed, and whether they are right (against sums in double;
  * integers exactly). With a name as argument, that kernel alone.
  */

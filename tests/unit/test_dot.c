@@ -4,10 +4,13 @@
  * extents, b row by row or transposed, over sizes off every block. Each result is held against float64 sums (with NaN
  * and infinities among the operands where floats are), and all results of one K, type and target must be the same bits,
  * whatever the tiles: an element's order of summing depends on nothing else. Columns and rows beyond the result keep
- * what they held.
+ * what they held. Code for AMX runs everywhere that AVX-512 is, with the instructions on tiles told by C (amx_kit.h), and
+ * by themselves where there are such.
  */
+#include "backends/cpu/host.h"
 #include "backends/cpu/image.h"
 #include "runtime/compile.h"
+#include "tests/unit/amx_kit.h"
 
 #include <check.h>
 #include <math.h>
@@ -21,21 +24,24 @@ typedef struct tiles {
     int bm, bn, bk;
 } tiles;
 
-static const tiles shapes[] = {{64, 64, 32}, {6, 64, 32}, {16, 48, 32}, {45, 83, 32}, {7, 100, 32}};
+static const tiles shapes[] = {{64, 64, 64}, {6, 64, 64}, {16, 48, 64}, {45, 83, 64}, {7, 100, 32}};
 
 /* what code is made for: a chip, or the features of one that has no name */
 typedef struct level {
     const char *name, *chip, *features;
     bool narrow; /* only of 8 and 16 bits are its blocks other than those of a level above */
+    bool told;   /* AMX's instructions by functions in C */
 } level;
 
 static const level levels[] = {
-    {"this machine", "", "", false},
-    {"x86-64-v2", "x86-64-v2", "", false},
-    {"x86-64-v3", "x86-64-v3", "", false},
-    {"x86-64-v3 and AVX-VNNI", "x86-64-v3", "+sse4.2,+popcnt,+avx,+avx2,+fma,+f16c,+bmi2,+avxvnni", true},
-    {"x86-64-v4", "x86-64-v4", "", false},
-    {"x86-64-v4-bf16", "x86-64-v4-bf16", "", true},
+    {"this machine", "", "", false, false},
+    {"x86-64-v2", "x86-64-v2", "", false, false},
+    {"x86-64-v3", "x86-64-v3", "", false, false},
+    {"x86-64-v3 and AVX-VNNI", "x86-64-v3", "+sse4.2,+popcnt,+avx,+avx2,+fma,+f16c,+bmi2,+avxvnni", true, false},
+    {"x86-64-v4", "x86-64-v4", "", false, false},
+    {"x86-64-v4-bf16", "x86-64-v4-bf16", "", true, false},
+    {"x86-64-v4-amx, tiles in C", "x86-64-v4-amx", "", true, true},
+    {"x86-64-v4-amx", "x86-64-v4-amx", "", true, false},
 };
 
 /* can code for the level run here? */
@@ -49,8 +55,12 @@ static bool runs(const level *l)
         return v3 && (!*l->features || __builtin_cpu_supports("avxvnni"));
     if (strcmp(l->chip, "x86-64-v4") == 0)
         return v4;
+    bool bf16 = v4 && __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bf16");
     if (strcmp(l->chip, "x86-64-v4-bf16") == 0)
-        return v4 && __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bf16");
+        return bf16;
+    if (strcmp(l->chip, "x86-64-v4-amx") == 0)
+        return bf16 && (l->told || (__builtin_cpu_supports("amx-tile") && __builtin_cpu_supports("amx-int8") &&
+                                    __builtin_cpu_supports("amx-bf16") && cpu_may_use_tiles()));
     return true;
 }
 
@@ -63,6 +73,12 @@ static const kind kinds[] = {{{"f32", "f32"}, "f32", true}, {{"f64", "f64"}, "f6
                              {{"f16", "f16"}, "f32", true}, {{"bf16", "bf16"}, "f32", true},
                              {{"i8", "i8"}, "i32", false},  {{"u8", "u8"}, "i32", false},
                              {{"u8", "i8"}, "i32", false},  {{"i8", "u8"}, "i32", false}};
+
+/* K of a tile of AMX: 64 bytes */
+static bool has_tiles(const kind *k, tiles t)
+{
+    return t.bk % (strcmp(k->out, "i32") == 0 ? 64 : 32) == 0;
+}
 
 static double value(const kind *k, int which, int64_t row, int64_t e)
 {
@@ -127,9 +143,12 @@ static abi_entry *made(arena *a, const kind *k, const level *l, tiles t, bool nt
                        nt ? str_cstr(a, str_fmt(a, "[n, k], [%d, %d]", t.bn, t.bk))
                           : str_cstr(a, str_fmt(a, "[k, n], [%d, %d]", t.bk, t.bn)),
                        nt ? ".T" : "");
-    compile_request q = {.path = S("mm.tile"), .text = text, .backend = b, .target = target, .stage = STAGE_BIN};
+    compile_request q = {
+        .path = S("mm.tile"), .text = text, .backend = b, .target = target, .stage = l->told ? STAGE_LLVM : STAGE_BIN};
     q.target.opt_level = 3;
     bool ok = compile(a, &d, &q, &object);
+    if (ok && l->told)
+        ok = b->emit_llvm(a, S("mm.ll"), amx_told(a, object), &q.target, STAGE_BIN, &object, &d);
     if (!ok) {
         strbuf s;
         sb_init(&s, a);
@@ -212,7 +231,9 @@ static void run_kind(const kind *k, const level *l)
                 for (int64_t i = 0; i < N * depth; i++)
                     put(k, 1, b, nt ? i : i % depth * N + i / depth, value(k, 1, i / depth, i % depth));
                 memset(c, EDGE, bytes + margin);
+                amx.products = 0;
                 multiply(entry, room, shapes[s], nt, depth, a, b, c);
+                ck_assert(!amx.on && (amx.products > 0) == (l->told && has_tiles(k, shapes[s])));
                 for (size_t i = 0; i < margin; i++)
                     ck_assert_msg(c[bytes + i] == EDGE, "written past the end");
                 if (s == 0 && !nt) {
