@@ -10,6 +10,8 @@
  */
 #include "backends/llvm/cg.h"
 
+#include <math.h>
+
 typedef struct f8_format {
     int mant, bias;
     uint32_t max; /* greatest finite code */
@@ -258,6 +260,21 @@ static lval int_to_float(cg *c, lval x, dtype from, dtype to, bool rtz, int lane
     return rtz ? f32_toward_zero(c, f, to, lanes) : cg_from_f32(c, f, to, lanes);
 }
 
+/* What saturates spelled out: the code generator takes the intrinsic on x86 lane by lane, with branches. What is not
+ * below the limit, NaN among it, converts as 0, what lies below the least as the least. */
+static lval saturated_lanes(cg *c, lval x, dtype to, lty t)
+{
+    bool s = dt_is_signed(to);
+    int bits = dt_bits(to);
+    lty f = LLVMTypeOf(x);
+    lval limit = cg_real(f, ldexp(1, s ? bits - 1 : bits)), least = cg_real(f, s ? -ldexp(1, bits - 1) : 0);
+    lval in = cg_sel(c, cg_fcmp(c, LLVMRealOLT, x, limit), x, cg_real(f, 0));
+    in = cg_sel(c, cg_fcmp(c, LLVMRealOGT, in, least), in, least);
+    lval r = s ? LLVMBuildFPToSI(c->b, in, t, "") : LLVMBuildFPToUI(c->b, in, t, "");
+    lval most = cg_int(t, s ? (int64_t)(((uint64_t)1 << (bits - 1)) - 1) : -1);
+    return cg_sel(c, cg_fcmp(c, LLVMRealOGE, x, limit), most, r);
+}
+
 static lval float_to_int(cg *c, lval x, dtype from, dtype to, int lanes)
 {
     if (from != DT_F32 && from != DT_F64) {
@@ -265,6 +282,8 @@ static lval float_to_int(cg *c, lval x, dtype from, dtype to, int lanes)
         from = DT_F32;
     }
     lty t[] = {cg_vec(cg_num(c, to), lanes), LLVMTypeOf(x)};
+    if (lanes > 1 && cg_x86(c))
+        return saturated_lanes(c, x, to, t[0]);
     return cg_call(c, dt_is_signed(to) ? CGI_fptosi_sat : CGI_fptoui_sat, t, 2, &x, 1);
 }
 
