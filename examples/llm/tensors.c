@@ -45,6 +45,9 @@ static const char *part_of(weight_type t)
     static const char *const name[WT_COUNT] = {[WT_Q8_0] = "part_q8_0",
                                                [WT_Q4_0] = "part_q4_0",
                                                [WT_Q4_1] = "part_q4_1",
+                                               [WT_Q5_0] = "part_q5_0",
+                                               [WT_Q5_1] = "part_q5_1",
+                                               [WT_IQ4_NL] = "part_iq4_nl",
                                                [WT_Q4_K] = "part_q4_k",
                                                [WT_Q6_K] = "part_q6_k"};
     return name[t];
