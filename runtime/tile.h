@@ -221,7 +221,7 @@ typedef struct tile_request { /* a launch, as tile_prepare takes it */
  * of the first in the list that did. progress may be NULL. */
 int tile_prepare_many(const tile_request *list, int32_t n, tile_progress_fn *progress, void *ctx, tile_error *err);
 /* fn is told of each kernel that a launch has to compile, before and after: its name, how many are done, of how many begun
- * since. NULL: nobody. */
+ * since. It must not launch anything. NULL: nobody. */
 void tile_device_on_compile(tile_device *dev, tile_progress_fn *fn, void *ctx);
 
 /* Tuning. A kernel with a @tune line has several configs. tile_tune compiles them in parallel, times each with these

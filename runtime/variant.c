@@ -147,8 +147,10 @@ static bool build_variant(build_job *j, diags *ds)
     for (uint32_t i = 0; i < in->m->funcs.n && !laid; i++)
         if (in->m->funcs.at[i]->kind == FUNC_FN || in->m->funcs.at[i] == in->k || in->m->funcs.at[i] == in->host)
             ir_module_add(im, ir_func_copy(in->m->funcs.at[i], im));
-    im->stage = in->m->stage;
-    im->target = in->m->target;
+    if (!laid) { /* one that is laid out is the module's own, which others may be reading */
+        im->stage = in->m->stage;
+        im->target = in->m->target;
+    }
     bool ok = compile_passes(im, ds, be, &d->target, &opt);
     j->times.passes = clock_now() - t0;
     if (ok && rt_dumps())
