@@ -13,8 +13,7 @@
 
 #include <string.h>
 
-static bool user_error(aot_job *j, const char *fmt, ...) STR_PRINTF(2, 3);
-static bool user_error(aot_job *j, const char *fmt, ...)
+bool aot_user_error(aot_job *j, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
@@ -84,8 +83,8 @@ static bool find_axes(aot_job *j, const fe_kernel *k, axes *list)
         if (find_axis(list, g->name))
             continue;
         if (g->n == 0)
-            return user_error(j, "kernel '%.*s': '%.*s' may be any type: say which, by -D %.*s=f32", STR_ARG(k->name),
-                              STR_ARG(g->name), STR_ARG(g->name));
+            return aot_user_error(j, "kernel '%.*s': '%.*s' may be any type: say which, by -D %.*s=f32",
+                                  STR_ARG(k->name), STR_ARG(g->name), STR_ARG(g->name));
         for (uint32_t t = 0; t < g->n; t++)
             add_value(j->a, list, g->name, (fe_value){.kind = FE_V_DTYPE, .dt = g->list[t]});
     }
@@ -109,8 +108,8 @@ static bool count_instances(aot_job *j, const fe_kernel *k, const axes *list, ui
         if (list->at[i].at.n > 1)
             sb_putf(&b, "%s%u of '%.*s'", b.n ? ", " : "", list->at[i].at.n, STR_ARG(list->at[i].name));
         if (all > AOT_MOST_INSTANCES)
-            return user_error(j, "kernel '%.*s' would have more than %d instances (%.*s, ..): choose some by -D",
-                              STR_ARG(k->name), AOT_MOST_INSTANCES, STR_ARG(sb_str(&b)));
+            return aot_user_error(j, "kernel '%.*s' would have more than %d instances (%.*s, ..): choose some by -D",
+                                  STR_ARG(k->name), AOT_MOST_INSTANCES, STR_ARG(sb_str(&b)));
     }
     *n = (uint32_t)all;
     return true;
@@ -230,8 +229,8 @@ static bool find_functions(aot_job *j, const aot_made_kernel *k, aot_made *m, st
     m->host_list = m->host ? host_code_make(j->a, m->host) : NULL;
     m->guard_list = m->guards ? host_code_make(j->a, m->guards) : NULL;
     if (m->host && !m->host_list)
-        return user_error(j, "kernel '%.*s' can't be built ahead of time: its grid or sizes are computed by a loop",
-                          STR_ARG(k->fe->name));
+        return aot_user_error(j, "kernel '%.*s' can't be built ahead of time: its grid or sizes are computed by a loop",
+                              STR_ARG(k->fe->name));
     return true;
 }
 
@@ -253,101 +252,6 @@ static void find_sizes(aot_job *j, const aot_made_kernel *k, const choice_list *
 }
 
 /* ---- its code ---- */
-
-/* what a C program has: the C library, its mathematics, and libtile_rt */
-static bool is_at_hand(str name)
-{
-    static const char *const more[] = {"fmod",  "fmodf",  "pow",    "powf",
-                                       "ldexp", "ldexpf", "memcmp", "_GLOBAL_OFFSET_TABLE_"};
-    for (size_t i = 0; i < COUNTOF(more); i++)
-        if (str_eq(name, str_of(more[i])))
-            return true;
-    return cpu_symbol(name) != NULL;
-}
-
-static spec_fact *facts_of(aot_job *j, const aot_made *m, bool fast, const int same[2])
-{
-    spec_fact *facts = ARENA_ARRAY(j->a, spec_fact, (size_t)m->k->params.n + 1);
-    for (uint32_t i = 0; i < m->k->params.n; i++) {
-        const ir_type_info *t = ir_type_of(m->m, ir_vtype(m->k, ir_param_of(m->k, m->k->body, i)));
-        spec_fact *x = &facts[i];
-        *x = (spec_fact){.same_as = same[1] == (int)i ? same[0] : -1, .lo = 1, .hi = 0};
-        if (t->kind != TK_NUM && m->param[i] < 0)
-            x->align = 64;
-        if (!fast || t->kind == TK_NUM || m->param[i] < 0)
-            continue;
-        x->align = 16;
-        x->stride_one = t->kind == TK_TENSOR && t->strided;
-        for (int d = 0; t->kind == TK_TENSOR && d + 1 < t->rank; d++)
-            x->stride_div[d] = 16;
-    }
-    return facts;
-}
-
-static uint32_t keep_object(aot_job *j, str object, str name)
-{
-    uint64_t h = hash_bytes(object.p, object.n, 3);
-    uint32_t at;
-    if (map_get(&j->known, h, &at) && str_eq(j->objects.at[at], object))
-        return at;
-    map_set(&j->known, h, j->objects.n);
-    vec_push(j->a, &j->objects, object);
-    vec_push(j->a, &j->names, name);
-    return j->objects.n - 1;
-}
-
-static aot_made_level *level_of(aot_job *j, aot_made *m, const aot_level_info *info)
-{
-    for (uint32_t i = 0; i < m->levels.n; i++)
-        if (m->levels.at[i].level == info)
-            return &m->levels.at[i];
-    vec_push(j->a, &m->levels, ((aot_made_level){.level = info}));
-    return &vec_last(&m->levels);
-}
-
-static bool is_wanted(const aot_request *q, const aot_level_info *l)
-{
-    bool wanted = false;
-    for (uint32_t i = 0; i < q->nlevels; i++)
-        wanted |= strcmp(q->levels[i], l->name) == 0;
-    return wanted;
-}
-
-/* one set of facts: the passes once, the code generator for each level */
-static bool make_code(aot_job *j, str kernel, aot_made *m, aot_made_code code)
-{
-    pass_options opt = {.checked = true, .narrow = code.narrow, .facts = facts_of(j, m, code.fast, code.same)};
-    backend_target t = {.name = S("cpu"), .opt_level = 2};
-    ir_module *im = ir_module_new(j->a);
-    for (uint32_t i = 0; i < m->m->funcs.n; i++)
-        if (m->m->funcs.at[i]->kind == FUNC_FN || m->m->funcs.at[i] == m->k || m->m->funcs.at[i] == m->host)
-            ir_module_add(im, ir_func_copy(m->m->funcs.at[i], im));
-    im->stage = m->m->stage;
-    im->target = m->m->target;
-    if (!compile_passes(im, j->d, j->backend, &t, &opt))
-        return false;
-    for (const aot_level_info *l = aot_levels; l->name; l++) {
-        str object, missing;
-        if (!is_wanted(j->q, l) || (!j->q->exact && (l->needs & AOT_AMX) && !m->tiles))
-            continue;
-        t.chip = str_of(l->name);
-        if (!cpu_object_for(j->a, ir_module_find(im, m->k->name), &t, &object, &code.info, j->d))
-            return false;
-        if (!aot_wants_only(j->a, object, is_at_hand, &missing)) {
-            if (j->q->exact)
-                return user_error(j, "kernel '%.*s' can't be built for cpu:%s, which would need '%.*s'",
-                                  STR_ARG(kernel), l->name, STR_ARG(missing));
-            continue;
-        }
-        str name = str_fmt(j->a, "%.*s.%s.%s", STR_ARG(m->symbol), l->name, code.what);
-        if (code.same[0] >= 0)
-            name = str_fmt(j->a, "%.*s_%d_%d", STR_ARG(name), code.same[0], code.same[1]);
-        code.object = keep_object(j, object, name);
-        aot_made_level *at = level_of(j, m, l);
-        vec_push(j->a, &at->codes, code);
-    }
-    return true;
-}
 
 static bool may_be_one(const aot_made *m, uint32_t i, uint32_t k)
 {
@@ -374,8 +278,8 @@ static bool make_pair(aot_job *j, str kernel, aot_made *m, uint32_t k, uint32_t 
 {
     aot_made_code fast = {.narrow = true, .fast = true, .same = {(int)k, (int)i}, .what = "fast_inplace"};
     aot_made_code wide = {.same = {(int)k, (int)i}, .what = "inplace"};
-    return (!(binaries & AOT_FAST) || !m->guard_list || make_code(j, kernel, m, fast)) &&
-           (binaries == AOT_FAST || make_code(j, kernel, m, wide));
+    return (!(binaries & AOT_FAST) || !m->guard_list || aot_make_code(j, kernel, m, fast)) &&
+           (binaries == AOT_FAST || aot_make_code(j, kernel, m, wide));
 }
 
 static bool make_pairs(aot_job *j, str kernel, aot_made *m)
@@ -391,8 +295,8 @@ static bool make_pairs(aot_job *j, str kernel, aot_made *m)
                 return false;
         }
     return found == j->q->npairs ||
-           user_error(j, "kernel '%.*s': in place are two arguments of one type, one of which it writes",
-                      STR_ARG(kernel));
+           aot_user_error(j, "kernel '%.*s': in place are two arguments of one type, one of which it writes",
+                          STR_ARG(kernel));
 }
 
 static bool make_codes(aot_job *j, str kernel, aot_made *m)
@@ -405,13 +309,13 @@ static bool make_codes(aot_job *j, str kernel, aot_made *m)
                  {AOT_WIDE, {.same = {-1, -1}, .what = "wide"}}};
     for (size_t i = 0; i < COUNTOF(kinds); i++) {
         bool wanted = (j->q->binaries & kinds[i].bit) || !j->q->binaries;
-        if (wanted && (m->guard_list || !kinds[i].code.narrow) && !make_code(j, kernel, m, kinds[i].code))
+        if (wanted && (m->guard_list || !kinds[i].code.narrow) && !aot_make_code(j, kernel, m, kinds[i].code))
             return false;
     }
     if (!make_pairs(j, kernel, m))
         return false;
     if (m->levels.n == 0)
-        return user_error(j, "kernel '%.*s' has no code for any level", STR_ARG(kernel));
+        return aot_user_error(j, "kernel '%.*s' has no code for any level", STR_ARG(kernel));
     return true;
 }
 
@@ -433,8 +337,8 @@ static bool make_instance(aot_job *j, aot_made_kernel *k, const fe_binding *bind
     for (uint32_t g = 0; g < k->fe->ngenerics; g++) {
         const fe_binding *b = choice_get(c, k->fe->generics[g].name);
         if (!b || b->value.kind != FE_V_DTYPE)
-            return user_error(j, "kernel '%.*s': '%.*s' must be a type", STR_ARG(k->fe->name),
-                              STR_ARG(k->fe->generics[g].name));
+            return aot_user_error(j, "kernel '%.*s': '%.*s' must be a type", STR_ARG(k->fe->name),
+                                  STR_ARG(k->fe->generics[g].name));
         m.dtypes[g] = b->value.dt;
     }
     m.absent = ARENA_ARRAY(j->a, uint8_t, (size_t)k->nparams + 1);
@@ -511,12 +415,12 @@ static bool make_kernel(aot_job *j, const fe_kernel *fe)
             return false;
         describe(j, &k);
         if (before && before != k.signature)
-            return user_error(j,
-                              "kernel '%.*s' takes other parameters under other functions: build one at a time, by -D",
-                              STR_ARG(fe->name));
+            return aot_user_error(
+                j, "kernel '%.*s' takes other parameters under other functions: build one at a time, by -D",
+                STR_ARG(fe->name));
         if (k.nparams > RT_MAX_ARGS || fe->ngenerics > RT_MAX_GENERICS)
-            return user_error(j, "kernel '%.*s' has more than %d parameters or %d generics", STR_ARG(fe->name),
-                              RT_MAX_ARGS, RT_MAX_GENERICS);
+            return aot_user_error(j, "kernel '%.*s' has more than %d parameters or %d generics", STR_ARG(fe->name),
+                                  RT_MAX_ARGS, RT_MAX_GENERICS);
         if (!make_instance(j, &k, bind, nbind, &c))
             return false;
     }
@@ -539,11 +443,11 @@ static bool make_kernels(aot_job *j)
         return false;
     for (uint32_t i = 0; i < q->nkernels; i++)
         if (!fe_kernel_find(j->unit, q->kernels[i]))
-            return user_error(j, "no kernel '%.*s' in this file", STR_ARG(q->kernels[i]));
+            return aot_user_error(j, "no kernel '%.*s' in this file", STR_ARG(q->kernels[i]));
     for (uint32_t i = 0; i < fe_kernel_count(j->unit); i++)
         if (is_asked(q, fe_kernel_at(j->unit, i)->name) && !make_kernel(j, fe_kernel_at(j->unit, i)))
             return false;
-    return j->kernels.n > 0 || user_error(j, "this file has no kernel");
+    return j->kernels.n > 0 || aot_user_error(j, "this file has no kernel");
 }
 
 static bool put_together(aot_job *j, str *object)
@@ -559,7 +463,7 @@ static bool put_together(aot_job *j, str *object)
     in[j->objects.n] = (aot_input){.object = glue};
     if (aot_link(j->a, in, j->objects.n + 1, object, &why))
         return true;
-    return user_error(j, "%.*s", STR_ARG(why));
+    return aot_user_error(j, "%.*s", STR_ARG(why));
 }
 
 bool aot_build(arena *a, diags *d, const aot_request *q, str *object, str *header)
@@ -568,7 +472,7 @@ bool aot_build(arena *a, diags *d, const aot_request *q, str *object, str *heade
     aot_job j = {.a = a, .d = d, .q = q, .backend = backend_find(S("cpu"), &t, a)};
     map_init(&j.known, a);
     if (!j.backend)
-        return user_error(&j, "%s", backend_missing() ? backend_missing() : "this build has no code generator");
+        return aot_user_error(&j, "%s", backend_missing() ? backend_missing() : "this build has no code generator");
     j.unit = fe_load(a, d, q->path, q->text, &q->front);
     if (!j.unit || d->errors || !make_kernels(&j) || d->errors || !put_together(&j, object))
         return false;

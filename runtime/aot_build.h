@@ -6,6 +6,7 @@
 #include "runtime/compile.h"
 
 #define AOT_MOST_INSTANCES 16 /* of a kernel in an object */
+#define AOT_MOST_LEVELS 16    /* of an architecture */
 #define AOT_MOST_PAIRS 6      /* code for arguments that are one buffer */
 
 enum { AOT_FAST = 1, AOT_NARROW = 2, AOT_WIDE = 4 };
@@ -21,6 +22,7 @@ typedef struct aot_request {
     uint32_t nlevels;
     bool exact;        /* a level that can't be had is a fault; else it is left out */
     str arch;          /* of the levels */
+    uint32_t jobs;     /* levels compiled at a time */
     unsigned binaries; /* AOT_FAST | ..; 0: all */
     const str *pairs;  /* "a:b": arguments that may be one buffer, for each of `binaries`; NULL: all pairs, once */
     uint32_t npairs;
@@ -76,6 +78,9 @@ typedef struct aot_job {
 
 /* aot_build.c: false and diagnostics */
 MUST_USE bool aot_build(arena *a, diags *d, const aot_request *q, str *object, str *header);
+bool aot_user_error(aot_job *j, const char *fmt, ...) STR_PRINTF(2, 3); /* false */
+/* aot_code.c: m's code under the facts of `code`, for every level that is wanted; false and diagnostics */
+MUST_USE bool aot_make_code(aot_job *j, str kernel, aot_made *m, aot_made_code code);
 /* aot_tables.c: the object's tables and functions as LLVM text */
 str aot_tables(aot_job *j);
 /* aot_header.c: the C header */

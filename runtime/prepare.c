@@ -25,11 +25,11 @@ static void *run_some(void *ctx)
     return NULL;
 }
 
-void rt_in_parallel(const tile_device *d, uint32_t n, rt_each *f, void *ctx)
+void rt_in_threads(uint32_t want, uint32_t n, rt_each *f, void *ctx)
 {
     pthread_t ids[MAX_THREADS];
     each_job j = {f, ctx, n, 0};
-    uint32_t want = d->threads > 0 ? (uint32_t)d->threads : GPU_THREADS, made = 0;
+    uint32_t made = 0;
     want = want < n ? want : n;
     want = want < MAX_THREADS ? want : MAX_THREADS;
     while (made + 1 < want && pthread_create(&ids[made], NULL, run_some, &j) == 0)
@@ -37,6 +37,11 @@ void rt_in_parallel(const tile_device *d, uint32_t n, rt_each *f, void *ctx)
     run_some(&j);
     for (uint32_t i = 0; i < made; i++)
         pthread_join(ids[i], NULL);
+}
+
+void rt_in_parallel(const tile_device *d, uint32_t n, rt_each *f, void *ctx)
+{
+    rt_in_threads(d->threads > 0 ? (uint32_t)d->threads : GPU_THREADS, n, f, ctx);
 }
 
 typedef struct many {

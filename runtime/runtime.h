@@ -332,6 +332,7 @@ void rt_stream_fini(tile_stream *s);
 /* prepare.c */
 /* f(ctx, i) for i < n, on as many threads as d has; the caller's is one of them */
 typedef void rt_each(void *ctx, uint32_t i);
+void rt_in_threads(uint32_t threads, uint32_t n, rt_each *f, void *ctx);
 void rt_in_parallel(const tile_device *d, uint32_t n, rt_each *f, void *ctx);
 /* a kernel is about to be compiled, or was */
 void rt_tell_compile(tile_kernel *k, bool done);

@@ -33,7 +33,7 @@ find "$out" -name '*.o' ! -newer "$B/tilec" -delete
 xargs -P "${JOBS:-$(nproc)}" -L 1 sh -c 'o=$1/$2.o file=$3 tilec=$0
     [ -e "$o" ] && [ "$o" -nt "$file" ] && exit 0
     shift 2
-    "$tilec" build "$@" -o "$o.part" && mv "$o.part" "$o"' "$B/tilec" "$out" <"$out/all.txt" || exit 1
+    "$tilec" build -j 1 "$@" -o "$o.part" && mv "$o.part" "$o"' "$B/tilec" "$out" <"$out/all.txt" || exit 1
 
 names=$(sed 's/.* --kernel=\([^ ]*\).*/\1/' "$out/all.txt" | sort -u)
 {

@@ -2,6 +2,7 @@
 #include "runtime/aot_build.h"
 #include "tools/tilec.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -14,8 +15,13 @@ static int unknown_target(tilec *t, str target)
     if (str_starts(target, S("cpu:")))
         return tilec_say(EXIT_USAGE, "'%.*s' is no level: objects choose by level when they run, expected cpu%.*s",
                          STR_ARG(target), STR_ARG(sb_str(&b)));
-    if (str_starts(target, S("cuda:")) || str_starts(target, S("hip:")))
-        return tilec_say(EXIT_USAGE, "build makes code for the cpu only, found '%.*s'", STR_ARG(target));
+    backend_target found;
+    if (!str_starts(target, S("cpu")) && backend_find(target, &found, t->a))
+        return tilec_say(
+            EXIT_USAGE,
+            "build makes code for the cpu only: kernels for '%.*s' are compiled when they run, by libtile; "
+            "emit --stage=asm gives the assembly of laid-out .tir",
+            STR_ARG(target));
     return tilec_say(EXIT_USAGE, "unknown target '%.*s' (see tilec targets)", STR_ARG(target));
 }
 
@@ -86,6 +92,16 @@ static int read_binaries(tilec *t, aot_request *q)
     return EXIT_DONE;
 }
 
+static int read_jobs(tilec *t, aot_request *q)
+{
+    char *end = NULL, *text = str_cstr(t->a, t->opt[OPT_JOBS]);
+    long n = tilec_has(t, OPT_JOBS) ? strtol(text, &end, 10) : sysconf(_SC_NPROCESSORS_ONLN);
+    if (end && (*end || end == text || n < 1 || n > 1024))
+        return tilec_say(EXIT_USAGE, "'-j' takes a number from 1 to 1024, found '%s'", text);
+    q->jobs = n < 1 ? 1 : (uint32_t)n;
+    return EXIT_DONE;
+}
+
 static str base_name(str path)
 {
     for (size_t i = path.n; i > 0; i--)
@@ -118,6 +134,8 @@ int tilec_build(tilec *t)
     int code = read_targets(t, tilec_has(t, OPT_TARGET) ? t->opt[OPT_TARGET] : S("cpu"), &q);
     if (code == EXIT_DONE)
         code = read_binaries(t, &q);
+    if (code == EXIT_DONE)
+        code = read_jobs(t, &q);
     if (code != EXIT_DONE)
         return code;
     if (!tilec_bindings(t, &bind))

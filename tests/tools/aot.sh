@@ -101,8 +101,10 @@ printf 'kernel twice(x: *f32, n: int) grid(1):\n    store(x, 1.0)\n' >other.tile
 link less.c one.o other.o -o less && is "two kernels of one name" \
     "2 kernel 'twice': this program holds objects of two kernels of that name" "$(./less)"
 "$tilec" build aot.tile -o aot.o --header=aot.h -D N=64 -D N=100
-"$tilec" build aot.tile -o again.o --header=again.h -D N=64 -D N=100
-is "same again" "0" "$(cmp aot.o again.o >/dev/null; echo $?)"
+for jobs in 1 3; do
+    "$tilec" build aot.tile -j $jobs -o again.o --header=again.h -D N=64 -D N=100
+    is "same again, -j $jobs" "0" "$(cmp aot.o again.o >/dev/null; echo $?)"
+done
 for std in "cc -x c -std=c99" "c++ -x c++ -std=c++11"; do
     $std -Wall -Wextra -Werror -fsyntax-only -I"$root/runtime" aot.h >log 2>&1
     is "header: $std" "0" "$?"
@@ -111,70 +113,13 @@ done
 # kernels by name and consts (tile_kernel_linked), and what of an object is left out on demand
 "$tilec" build aot.tile --kernel=twice -D BLOCK=64 -D BLOCK=32 --binaries=wide --in-place=none -o lone.o --header=lone.h
 "$tilec" build aot.tile --kernel=shift --binaries=fast --in-place=y:x -o fast.o --header=shift.h
-cat >linked.c <<'END'
-#include "lone.h"
-#include "runtime/aot.h"
-#include "shift.h"
-#include <stdio.h>
-static tile_error e;
-static void say(const char *what, int code)
-{
-    printf("%s: %d %s\n", what, code, code ? e.text : "");
-}
-int main(void)
-{
-    static float x[64 * 32], y[64], z[64 * 32];
-    static const int64_t sizes[] = {16, 48}, few[] = {16, 47};
-    const char *own[] = {"BLOCK=32"}, *other[] = {"BLOCK=128"}, *bad[] = {"BLOCK"}, *none[] = {"BLOK=32"};
-    tile_device *d = tile_device_open("cpu", &e);
-    tile_tensor t = tile_tensor_of(x, TILE_F32, 2, sizes), u = tile_tensor_of(x, TILE_F32, 2, few), v = tile_tensor_of(z, TILE_F32, 2, few);
-    tile_arg args[] = {tile_arg_ptr(x, TILE_F32), tile_arg_ptr(y, TILE_F32), tile_arg_int(64)};
-    tile_arg same[] = {args[0], args[0], args[2]};
-    tile_arg both[] = {tile_arg_tensor(&t), tile_arg_tensor(&t)}, odd[] = {tile_arg_tensor(&u), tile_arg_tensor(&v)};
-    tile_kernel *k = tile_kernel_linked(d, "twice", &twice__linked, own, 1, &e);
-    tile_kernel *s = tile_kernel_linked(d, "shift", &shift__linked, NULL, 0, &e);
-    for (int i = 0; i < 64 * 32; i++)
-        x[i] = (float)i;
-    say("prepared", tile_prepare(k, NULL, NULL, args, 3, &e));
-    printf("not run: %d\n", y[63] == 0);
-    say("captures", tile_capture_begin(d, NULL, &e));
-    say("noted", tile_launch(k, NULL, NULL, args, 3, &e));
-    args[2].u.i = 63; /* what is noted is a copy */
-    tile_graph *g = tile_capture_end(d, NULL, &e);
-    printf("not run: %d\n", y[63] == 0);
-    say("replayed", tile_graph_replay(g, NULL, &e));
-    printf("run: %d\n", y[63] == 126 && y[1] == 2);
-    tile_graph_destroy(g);
-    say("few", tile_launch(k, NULL, NULL, args, 2, &e));
-    say("in place", tile_launch(k, NULL, NULL, same, 3, &e));
-    say("fast in place", tile_launch(s, NULL, NULL, both, 2, &e));
-    printf("moved: %d\n", x[0] == 48 && x[15 * 48 - 1] == 16 * 48 - 1 && x[15 * 48] == 0);
-    say("not fast", tile_launch(s, NULL, NULL, odd, 2, &e));
-    odd[1] = odd[0];
-    say("not fast, in place", tile_launch(s, NULL, NULL, odd, 2, &e));
-    say("consts", tile_launch(tile_kernel_linked(d, "twice", &twice__linked, other, 1, &e), NULL, NULL, args, 3, &e));
-    say("no such const", tile_launch(tile_kernel_linked(d, "twice", &twice__linked, none, 1, &e), NULL, NULL, args, 3, &e));
-    say("defaults", tile_launch(tile_kernel_linked(d, "twice", &twice__linked, NULL, 0, &e), NULL, NULL, args, 3, &e));
-    say("no kernel", tile_launch(tile_kernel_linked(d, "once", NULL, own, 1, &e), NULL, NULL, args, 3, &e));
-    printf("%d", tile_kernel_linked(d, "twice", &twice__linked, bad, 1, &e) == NULL);
-    say("", e.code);
-    aot_kernel old = *twice__linked.kernel;
-    tile_linked of = {&old, twice__linked.first, twice__linked.last};
-    old.version--;
-    say("version", tile_launch(tile_kernel_linked(d, "twice", &of, own, 1, &e), NULL, NULL, args, 3, &e));
-    old.version++;
-    old.tables++;
-    say("tables", tile_aot_launch_2(&old, of.first, of.last, NULL, NULL, NULL, &e));
-    tile_device_close(d);
-    return 0;
-}
-END
-link linked.c lone.o fast.o -I"$root" -o linked
+link "$root/tests/tools/aot_linked.c" lone.o fast.o -I"$root" -o linked
 is "kernels by name" "$(cat "$root/tests/tools/aot_linked.want")" "$(./linked 2>&1)"
 objcopy --redefine-sym tile_aot_launch_2=tile_aot_launch_1 one.o old.o
 link less.c old.o -o old 2>log
 is "an object of version 1" "1 tile_aot_launch_1" "$? $(grep -o "undefined reference to .tile_aot_launch_1" log | head -n 1 | grep -o 'tile_.*')"
 refuses "binaries" 2 "'--binaries' takes fast, narrow and wide, found 'slow'" aot.tile --binaries=slow -o x.o
+refuses "jobs" 2 "'-j' takes a number from 1 to 1024, found '0'" aot.tile -j 0 -o x.o
 refuses "no such pair" 1 "kernel 'twice': in place are two arguments of one type, one of which it writes" aot.tile \
     --kernel=twice --in-place=x:n -o x.o
 
@@ -182,7 +127,11 @@ refuses "no output" 2 "build needs -o" aot.tile
 refuses "no file" 2 "build needs one file" -o x.o
 refuses "target" 2 "unknown target 'cpux'" aot.tile --target=cpux -o x.o
 refuses "chip" 2 "'cpu:znver4' is no level" aot.tile --target=cpu,cpu:znver4 -o x.o
-refuses "cuda" 2 "build makes code for the cpu only" aot.tile --target=cuda:sm_90a -o x.o
+for file in aot.tile "$root/tests/lower/nvptx/hand/fa_d64.tir"; do
+    refuses "cuda" 2 "build makes code for the cpu only: kernels for 'cuda:sm_90a' are compiled when they run, by libtile; emit --stage=asm \
+gives the assembly of laid-out .tir" "$file" --target=cuda:sm_90a -o x.o
+done
+refuses "no such card" 2 "unknown target 'cuda:sm_12' (see tilec targets)" aot.tile --target=cuda:sm_12 -o x.o
 refuses "kernel" 1 "no kernel 'softt' in this file" aot.tile --kernel=softt -o x.o
 refuses "name" 1 "no const or type parameter is named 'M'" aot.tile -D M=1 -o x.o
 refuses "instances" 1 "kernel 'soft' would have more than 16 instances (9 of 'N', 2 of 'T', ..): choose some by -D" aot.tile \
