@@ -53,6 +53,29 @@ static axis_of *find_axis(axes *list, str name)
     return NULL;
 }
 
+static bool same_value(const fe_value *x, const fe_value *y)
+{
+    if (x->kind != y->kind)
+        return false;
+    switch (x->kind) {
+    case FE_V_ABSENT:
+    case FE_V_NONE:
+        break;
+    case FE_V_BOOL:
+    case FE_V_INT:
+        return x->i == y->i;
+    case FE_V_FLOAT:
+        return num_f64_bits(x->f) == num_f64_bits(y->f);
+    case FE_V_STR:
+    case FE_V_FN:
+        return str_eq(x->s, y->s);
+    case FE_V_DTYPE:
+        return x->dt == y->dt;
+    }
+    return true;
+}
+
+/* once, however often it is said */
 static void add_value(arena *a, axes *list, str name, fe_value v)
 {
     axis_of *x = find_axis(list, name);
@@ -60,6 +83,9 @@ static void add_value(arena *a, axes *list, str name, fe_value v)
         vec_push(a, list, ((axis_of){.name = name}));
         x = &vec_last(list);
     }
+    for (uint32_t i = 0; i < x->at.n; i++)
+        if (same_value(&x->at.at[i], &v))
+            return;
     vec_push(a, &x->at, v);
 }
 
@@ -130,28 +156,6 @@ static void combine(arena *a, const axes *list, uint32_t index, fe_binding **out
 }
 
 /* ---- names ---- */
-
-static bool same_value(const fe_value *x, const fe_value *y)
-{
-    if (x->kind != y->kind)
-        return false;
-    switch (x->kind) {
-    case FE_V_ABSENT:
-    case FE_V_NONE:
-        break;
-    case FE_V_BOOL:
-    case FE_V_INT:
-        return x->i == y->i;
-    case FE_V_FLOAT:
-        return num_f64_bits(x->f) == num_f64_bits(y->f);
-    case FE_V_STR:
-    case FE_V_FN:
-        return str_eq(x->s, y->s);
-    case FE_V_DTYPE:
-        return x->dt == y->dt;
-    }
-    return true;
-}
 
 /* "BM=32, bias=None": what the choice says that the kernel doesn't say by itself */
 static str choices_text(aot_job *j, const fe_kernel *k, const choice_list *c)

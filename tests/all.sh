@@ -80,12 +80,14 @@ fi
 if [ "$VARIANT" = tsan ]; then
     part "kernel library" "$B/kernel-tests" --device=cpu --device=cpu:threads=3
 else
-    part "kernel library" "$B/kernel-tests" --device=cpu --device=cpu:threads=1 --device=cpu:threads=3 --device=interp
+    part "kernel library" "$B/kernel-tests" --device=cpu --device=cpu:threads=1 --device=cpu:threads=3 --device=interp \
+        $([ -n "$VARIANT" ] || echo --device=aot)
 fi
 if [ -z "$VARIANT" ]; then # the same on processors that are less
     for cpu in x86-64-v3 x86-64-v2; do
         for family in softmax attention matmul quant; do
-            part "kernel library: $family, $cpu" env TILE_CPU=$cpu "$B/kernel-tests" --device=cpu --family=$family
+            part "kernel library: $family, $cpu" env TILE_CPU=$cpu "$B/kernel-tests" --device=cpu --device=aot \
+                --family=$family
         done
         part "run matrix: dots, $cpu" env TILE_CPU=$cpu "$B/run-tests" --family=dots
         part "run matrix: one in 8, $cpu" env TILE_CPU=$cpu "$B/run-tests" --device=cpu --every=8

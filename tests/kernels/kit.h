@@ -13,7 +13,8 @@
  * element (the gaps of a strided tensor) must keep their poison, and inputs must keep their bits. An expected value of
  * NaN means NaN; a slack of infinity means that the reference leaves the element open.
  *
- * Of several CPU devices ("cpu:threads=3") each must give the bits that the first one gave: threads never change an answer.
+ * Of several CPU devices ("cpu:threads=3") each must give the bits that the first one gave: threads never change an
+ * answer, nor does being compiled ahead of time (the device "aot").
  *
  * A float is right within ulps * ulp(want) + slack; the slack of sums comes from their length and magnitudes, an array
  * kt_slack gives, element by element. Integers are exact but for the slack.
@@ -22,6 +23,7 @@
 #define TILE_TESTS_KERNELS_KIT_H
 
 #include "compiler/types.h"
+#include "runtime/tile.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -70,8 +72,10 @@ typedef struct kt {
 } kt;
 
 typedef struct kt_state {
-    const char *devices[4];
+    const char *devices[8];
     int ndevices;
+    int aot_most;      /* instances of a kernel that "aot" builds */
+    const char *build; /* the folder of this program, of tilec and of libtile_rt.a */
     const char *filter;
     bool verbose;
     uint64_t rng;
@@ -109,8 +113,14 @@ void kt_note(const char *file, const char *kernel);
 void kt_check_covered(void);
 /* launch.c: all that knows the runtime */
 bool kt_launch(kt *t, const char *device, char *err, size_t nerr);
+const tile_tensor *kt_tensor(const kt_arg *a, tile_tensor *out);
 void kt_close_all(void);
 void kt_running(const char *name, const char *device); /* main.c: for the message of a crash */
+
+/* aot.c. False and *left_out: enough instances of the kernel were built */
+bool kt_aot_launch(kt *t, bool *left_out, char *err, size_t nerr);
+bool kt_aot_ran(const char *name); /* "file/kernel" */
+void kt_aot_close(void);
 
 /* the families */
 void kt_elementwise(void);

@@ -16,7 +16,7 @@ typedef struct open_module {
 static struct {
     const char *name;
     tile_device *dev;
-} opened[4];
+} opened[8];
 static open_module *modules;
 
 _Static_assert((int)TILE_F8E5M2FNUZ == (int)DT_F8E5M2FNUZ && (int)TILE_BOOL == (int)DT_BOOL, "one numbering of dtypes");
@@ -74,6 +74,16 @@ void kt_close_all(void)
         tile_device_close(opened[i].dev);
 }
 
+const tile_tensor *kt_tensor(const kt_arg *a, tile_tensor *out)
+{
+    *out = (tile_tensor){.data = a->data, .dtype = (int32_t)a->dt, .rank = a->rank};
+    for (int i = 0; i < a->rank; i++) {
+        out->sizes[i] = a->sizes[i];
+        out->strides[i] = a->strides[i];
+    }
+    return out;
+}
+
 static tile_arg argument(const kt_arg *a, tile_tensor *t)
 {
     switch (a->kind) {
@@ -93,12 +103,7 @@ static tile_arg argument(const kt_arg *a, tile_tensor *t)
         p.bytes = a->room * dt_bytes(a->dt);
         return p;
     }
-    *t = (tile_tensor){.data = a->data, .dtype = (int32_t)a->dt, .rank = a->rank};
-    for (int i = 0; i < a->rank; i++) {
-        t->sizes[i] = a->sizes[i];
-        t->strides[i] = a->strides[i];
-    }
-    return tile_arg_tensor(t);
+    return tile_arg_tensor(kt_tensor(a, t));
 }
 
 bool kt_launch(kt *t, const char *device, char *err, size_t nerr)

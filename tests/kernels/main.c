@@ -1,7 +1,9 @@
-/* main.c: `kernel-tests [--device=NAME]... [--family=NAME] [--filter=TEXT] [-v]`: every kernel of kernels/ against its
- * reference in kernels/ref, over odd shapes, element types, masks, NaN and infinities. Run it where kernels/ lies.
+/* main.c: `kernel-tests [--device=NAME]... [--family=NAME] [--filter=TEXT] [--aot=N] [-v]`: every kernel of kernels/
+ * against its reference in kernels/ref, over odd shapes, element types, masks, NaN and infinities. Run it where kernels/
+ * lies.
  *
- * Devices default to cpu and interp, which gets the small cases only. Several CPU devices must agree bit for bit. Exit status 1 where anything failed.
+ * Devices default to cpu and interp, which gets the small cases only. The device "aot" is code of `tilec build`, of N
+ * instances a kernel (1). CPU devices and aot must agree bit for bit. Exit status 1 where anything failed.
  */
 #include "tests/kernels/kit.h"
 
@@ -29,8 +31,20 @@ static void on_crash(int sig)
     _exit(n < 0 ? 2 : 1);
 }
 
+/* the folder that a path is in */
+static const char *folder_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char *out = slash ? strndup(path, (size_t)(slash - path)) : strdup(".");
+    if (!out)
+        abort();
+    return out;
+}
+
 static bool parse(int argc, char **argv, const char **family)
 {
+    kts.aot_most = 1;
+    kts.build = folder_of(argv[0]);
     for (int i = 1; i < argc; i++) {
         if (!strncmp(argv[i], "--device=", 9) && kts.ndevices < (int)COUNTOF(kts.devices))
             kts.devices[kts.ndevices++] = argv[i] + 9;
@@ -38,6 +52,8 @@ static bool parse(int argc, char **argv, const char **family)
             kts.filter = argv[i] + 9;
         else if (!strncmp(argv[i], "--family=", 9))
             *family = argv[i] + 9;
+        else if (!strncmp(argv[i], "--aot=", 6))
+            kts.aot_most = atoi(argv[i] + 6);
         else if (!strcmp(argv[i], "-v"))
             kts.verbose = true;
         else
@@ -69,7 +85,7 @@ int main(int argc, char **argv)
     };
     const char *family = NULL;
     if (!parse(argc, argv, &family)) {
-        fputs("usage: kernel-tests [--device=NAME]... [--family=NAME] [--filter=TEXT] [-v]\n", stderr);
+        fputs("usage: kernel-tests [--device=NAME]... [--family=NAME] [--filter=TEXT] [--aot=N] [-v]\n", stderr);
         return 2;
     }
     signal(SIGSEGV, on_crash);
@@ -90,6 +106,8 @@ int main(int argc, char **argv)
     if (!family && !kts.filter)
         kt_check_covered();
     kt_close_all();
+    kt_aot_close();
+    free((char *)(uintptr_t)kts.build);
     printf("%ld passed, %ld failed, %ld skipped\n", kts.passed, kts.failed, kts.skipped);
     return kts.failed != 0 || kts.passed == 0;
 }

@@ -105,6 +105,9 @@ for jobs in 1 3; do
     "$tilec" build aot.tile -j $jobs -o again.o --header=again.h -D N=64 -D N=100
     is "same again, -j $jobs" "0" "$(cmp aot.o again.o >/dev/null; echo $?)"
 done
+"$tilec" build aot.tile -o again.o --header=again.h -D N=64 -D N=100 -D N=64 -D bias=given -D bias=given -D bias=None
+"$tilec" build aot.tile -o aot.o --header=aot.h -D N=64 -D N=100 -D bias=given -D bias=None
+is "a value said twice" "0" "$(cmp aot.o again.o >/dev/null; echo $?)"
 for std in "cc -x c -std=c99" "c++ -x c++ -std=c++11"; do
     $std -Wall -Wextra -Werror -fsyntax-only -I"$root/runtime" aot.h >log 2>&1
     is "header: $std" "0" "$?"
