@@ -80,7 +80,8 @@ fi
 if [ "$VARIANT" = tsan ]; then
     part "kernel library" "$B/kernel-tests" --device=cpu --device=cpu:threads=3
 else
-    part "kernel library" "$B/kernel-tests" --device=cpu --device=cpu:threads=1 --device=cpu:threads=3 --device=interp \
+    part "kernel library" "$B/kernel-tests" --device=cpu:threads=1 --device=cpu:threads=2 --device=cpu:threads=3 \
+        --device=cpu:threads=7 --device=interp \
         $([ -n "$VARIANT" ] || echo --device=aot)
 fi
 if [ -z "$VARIANT" ]; then # the same on processors that are less

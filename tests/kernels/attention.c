@@ -148,6 +148,123 @@ static void attention(const att_case *c)
     kt_end(&t);
 }
 
+/* ---- a batch changes no answer ---- */
+
+typedef struct batch_case {
+    const char *kernel;
+    dtype dt, ct;
+    int64_t h, hk, s, d, window, page;
+    const char *score; /* NULL or soft_cap */
+} batch_case;
+
+enum { NSEQ = 7, SPLIT = 32 };
+/* none, one position, the spans' edges, all of the cache */
+static const int64_t seq_lens[NSEQ] = {97, 1, 32, 33, 0, 200, 64};
+
+static double value_at(int what, int64_t b, int64_t i)
+{
+    uint64_t key[] = {(uint64_t)what, (uint64_t)b, (uint64_t)i};
+    return (double)(int64_t)hash_bytes(key, sizeof key, 1) * 0x1p-62;
+}
+
+/* The launch of `n` sequences from number b0, in a cache of `l` positions. Values of sequence b are always the same, and
+ * so are q, k and v of its positions; what lies behind them is not. */
+static bool batch_begin(kt *t, const batch_case *c, int64_t b0, int64_t n, int64_t l)
+{
+    bool prefill = !strcmp(c->kernel, "attention"), paged = c->page > 0;
+    if (!kt_begin(t, "attention", c->kernel, "%s %s H%lld/%lld S%lld D%lld w%lld %s sequences %lld to %lld of %lld",
+                  dtypes[c->dt].name, dtypes[c->ct].name, (long long)c->h, (long long)c->hk, (long long)c->s,
+                  (long long)c->d, (long long)c->window, c->score ? c->score : "", (long long)b0, (long long)(b0 + n),
+                  (long long)l))
+        return false;
+    kt_def(t, prefill ? "BM=16" : "SPLIT=%d", SPLIT);
+    if (!paged)
+        kt_def(t, "BN=16");
+    if (c->window)
+        kt_def(t, "WINDOW=%lld", (long long)c->window);
+    if (c->score)
+        kt_def(t, "score=%s", c->score);
+    int64_t per = paged ? (l + c->page - 1) / c->page : 0, rows = paged ? c->page : l, d = c->d;
+    int64_t qs[] = {n, c->h, prefill ? c->s : d, d}, ks[] = {paged ? n * per + 1 : n, c->hk, rows, d};
+    double *q = kt_in(t, c->dt, FILL_NORMAL, prefill ? 4 : 3, qs), *kv[2], *pages = NULL;
+    for (int64_t i = 0, each = c->h * c->s * d; i < n * each; i++)
+        q[i] = value_at(0, b0 + i / each, i % each);
+    for (int x = 0; x < 2; x++)
+        kv[x] = kt_in(t, c->ct, FILL_NORMAL, 4, ks);
+    if (paged) {
+        pages = kt_in(t, DT_I32, FILL_ZERO, 2, (int64_t[]){n, per});
+        for (int64_t i = 0; i < n * per; i++) /* from the last one down, and one is nobody's */
+            pages[i] = (double)(n * per - i);
+    }
+    for (int64_t i = 0; i < n * c->hk * l * d; i++) {
+        int64_t b = i / (c->hk * l * d), h = i / (l * d) % c->hk, at = i / d % l;
+        int64_t row = paged ? ((int64_t)pages[b * per + at / c->page] * c->hk + h) * c->page + at % c->page
+                            : (b * c->hk + h) * l + at;
+        for (int x = 0; x < 2; x++)
+            kv[x][row * d + i % d] =
+                at < seq_lens[b0 + b] ? value_at(1 + x, b0 + b, (at * c->hk + h) * d + i % d) : NAN;
+    }
+    double *lens = kt_in(t, DT_I32, FILL_ZERO, 1, &n);
+    for (int64_t i = 0; i < n; i++)
+        lens[i] = (double)seq_lens[b0 + i];
+    kt_out(t, c->dt, prefill ? 4 : 3, qs);
+    kt_real(t, 1 / sqrt((double)d));
+    if (c->score)
+        kt_real(t, 2.5);
+    return true;
+}
+
+static void batch_on(const char *device, const batch_case *c)
+{
+    kt all;
+    int64_t most = 200;
+    if (!batch_begin(&all, c, 0, NSEQ, most))
+        return;
+    int out = c->page ? 5 : 4;
+    bool ok = kt_run(&all, device);
+    int64_t bytes = c->h * c->s * c->d * dt_bytes(c->dt);
+    for (int64_t b = 0; ok && b < NSEQ; b++)
+        for (int way = 0; way < 2;
+             way++) { /* in a cache of its length, and in a longer one; alone, and with its neighbour */
+            kt one;
+            int64_t n = way && b + 1 < NSEQ ? 2 : 1, len = seq_lens[b] > 0 ? seq_lens[b] : 1;
+            if (!batch_begin(&one, c, b, n, way ? most + 77 : len))
+                continue;
+            ok = kt_run(&one, device);
+            if (ok && memcmp(one.arg[out].data, (char *)all.arg[out].data + b * bytes, (size_t)(n * bytes)) != 0) {
+                kt_fail("%s on %s: not the bits that it has in a batch of %d", one.name, device, NSEQ);
+                ok = false;
+            }
+            kts.passed += ok;
+            kt_drop(&one);
+        }
+    kts.failed += !ok;
+    kt_drop(&all);
+}
+
+static void batches(void)
+{
+    static const batch_case cases[] = {
+        /* kernel, q, cache, H, HK, S, D, window, page, score */
+        {"attention_decode", DT_F32, DT_F32, 4, 4, 1, 64, 0, 0, NULL},
+        {"attention_decode", DT_F32, DT_F16, 9, 3, 1, 64, 0, 0, NULL},
+        {"attention_decode", DT_F16, DT_F16, 8, 2, 1, 80, 0, 0, NULL},
+        {"attention_decode", DT_F32, DT_F32, 4, 1, 1, 64, 37, 0, "soft_cap"},
+        {"attention_decode", DT_BF16, DT_BF16, 4, 2, 1, 64, 0, 0, NULL},
+        {"attention_paged", DT_F32, DT_F32, 4, 4, 1, 64, 0, 16, NULL},
+        {"attention_paged", DT_F32, DT_F16, 9, 3, 1, 64, 0, 16, NULL},
+        {"attention_paged", DT_F16, DT_F16, 8, 2, 1, 80, 21, 16, NULL},
+        {"attention_paged", DT_BF16, DT_BF16, 4, 2, 1, 64, 0, 32, "soft_cap"},
+        {"attention", DT_F32, DT_F32, 4, 2, 19, 64, 0, 0, NULL},
+        {"attention", DT_F32, DT_F16, 3, 1, 37, 64, 50, 0, NULL},
+        {"attention", DT_F16, DT_F16, 2, 2, 5, 80, 0, 0, "soft_cap"},
+    };
+    for (size_t i = 0; i < COUNTOF(cases); i++)
+        for (int d = 0; d < kts.ndevices; d++)
+            if (strcmp(kts.devices[d], "aot") != 0)
+                batch_on(kts.devices[d], &cases[i]);
+}
+
 void kt_attention(void)
 {
     static const att_case cases[] = {
@@ -182,4 +299,12 @@ void kt_attention(void)
     };
     for (size_t i = 0; i < COUNTOF(cases); i++)
         attention(&cases[i]);
+    kts.large = true;
+    attention(&(att_case){"attention", DT_F32, DT_F16, 2, 9, 3, 131, 200, 64, {-1}, true, 0, NULL, 16, 16, 0, 0, 1});
+    attention(&(att_case){
+        "attention_decode", DT_F32, DT_F16, 4, 18, 6, 1, 700, 64, {600, 1, 700, 331}, true, 0, NULL, 0, 16, 32, 0, 1});
+    attention(&(att_case){
+        "attention_paged", DT_F32, DT_F16, 4, 12, 6, 1, 704, 64, {600, 1, 700, 331}, true, 0, NULL, 0, 0, 32, 16, 1});
+    kts.large = false;
+    batches();
 }

@@ -66,17 +66,17 @@ static void check_file(arena *a, const char *file)
         if (!is_written_in(text, k))
             continue;
         snprintf(name, sizeof name, "%.*s/%.*s", (int)strlen(file) - 5, file, STR_ARG(k));
-        bool aot_wanted = false, ok = was_launched(name);
-        if (!ok)
+        bool aot_wanted = false, fine = was_launched(name);
+        if (!fine)
             kt_fail("kernel %s has no test", name);
-        for (int d = 0; d < kts.ndevices; d++)
-            aot_wanted |= !strcmp(kts.devices[d], "aot");
-        if (ok && aot_wanted && !kt_aot_ran(name)) {
+        for (int at = 0; at < kts.ndevices; at++)
+            aot_wanted |= !strcmp(kts.devices[at], "aot");
+        if (fine && aot_wanted && !kt_aot_ran(name)) {
             kt_fail("kernel %s was not built ahead of time", name);
-            ok = false;
+            fine = false;
         }
-        kts.passed += ok;
-        kts.failed += !ok;
+        kts.passed += fine;
+        kts.failed += !fine;
     }
 }
 

@@ -156,4 +156,22 @@ void kt_elementwise(void)
     copy(DT_I32, DT_F32, 1001);
     copy(DT_I8, DT_F16, 1001);
     fill_with(DT_I32, 5);
+    kts.large = true;
+    EACH(d, types)
+    {
+        enum { N = 300001 };
+        unary("relu", "act_relu", types[d], N, FILL_EDGE);
+        unary("gelu", "act_gelu", types[d], N, FILL_EDGE);
+        unary("unary", "act_tanh", types[d], N, FILL_EDGE);
+        binary("add", "op_add", types[d], N, FILL_EDGE);
+        binary("mul", "op_mul", types[d], N, FILL_EDGE);
+        binary("binary", "op_max", types[d], N, FILL_EDGE);
+        scaled("scale_add", types[d], N);
+        scaled("axpy", types[d], N);
+        scaled("silu_mul", types[d], N);
+        glu("act_silu", types[d], 70, 5003);
+        copy(types[d], types[(d + 1) % 3], N);
+        fill_with(types[d], N);
+    }
+    kts.large = false;
 }

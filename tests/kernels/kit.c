@@ -405,25 +405,56 @@ static outcome run_on(kt *t, const char *device)
     return ok ? RIGHT : WRONG;
 }
 
-void kt_end(kt *t)
+static void store_inputs(kt *t)
 {
     for (int i = 0; i < t->nargs; i++)
         if (t->arg[i].kind == KT_IN)
             store_values(t, &t->arg[i]);
+}
+
+bool kt_run(kt *t, const char *device)
+{
+    char err[600] = "";
+    store_inputs(t);
+    prepare(t);
+    kt_running(t->name, device);
+    kts.launches++;
+    if (kt_launch(t, device, err, sizeof err))
+        return true;
+    kt_fail("%s on %s: %s", t->name, device, err);
+    return false;
+}
+
+void kt_drop(kt *t)
+{
+    for (int i = 0; i < t->nargs; i++)
+        if (t->arg[i].map)
+            munmap(t->arg[i].map, t->arg[i].map_bytes);
+    arena_fini(&t->a);
+}
+
+static bool is_for(const kt *t, const char *device)
+{
+    if (!strcmp(device, "interp"))
+        return !t->cpu_only && !kts.large;
+    return !kts.large || strcmp(device, "aot") != 0;
+}
+
+void kt_end(kt *t)
+{
+    store_inputs(t);
     for (int d = 0; d < kts.ndevices; d++) {
-        if (t->cpu_only && !strcmp(kts.devices[d], "interp"))
+        const char *device = kts.devices[d];
+        if (!is_for(t, device))
             continue;
         if (kts.verbose)
-            printf("%s on %s\n", t->name, kts.devices[d]);
-        kt_running(t->name, kts.devices[d]);
-        outcome o = run_on(t, kts.devices[d]);
+            printf("%s on %s\n", t->name, device);
+        kt_running(t->name, device);
+        outcome o = run_on(t, device);
         kt_note(t->file, t->kernel);
         kts.launches += o != LEFT_OUT;
         kts.passed += o == RIGHT;
         kts.failed += o == WRONG;
     }
-    for (int i = 0; i < t->nargs; i++)
-        if (t->arg[i].map)
-            munmap(t->arg[i].map, t->arg[i].map_bytes);
-    arena_fini(&t->a);
+    kt_drop(t);
 }

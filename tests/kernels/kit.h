@@ -78,6 +78,7 @@ typedef struct kt_state {
     const char *build; /* the folder of this program, of tilec and of libtile_rt.a */
     const char *filter;
     bool verbose;
+    bool large; /* the cases that follow are for threads: many programs, on CPU devices only */
     uint64_t rng;
     long passed, failed, skipped, launches;
 } kt_state;
@@ -101,6 +102,10 @@ double *kt_slack(kt *t);
 /* values changed after kt_in or kt_inout: rounded to the type and made the storage's */
 void kt_set(kt *t);
 void kt_end(kt *t);
+/* what kt_end does, for results that are held to each other's bits: a launch on one device, false where it failed; then
+ * the results are in arg[i].data; the end */
+MUST_USE bool kt_run(kt *t, const char *device);
+void kt_drop(kt *t);
 
 double kt_round(dtype dt, double x);
 double kt_eps(dtype dt); /* half a unit in the last place of 1 */

@@ -304,4 +304,26 @@ void kt_lines(void)
     transpose(DT_I8, 1, 130);
     transpose(DT_I32, 33, 1);
     cross_entropy(DT_F32, 3, 1);
+    kts.large = true;
+    EACH(d, types)
+    {
+        dropout("dropout", types[d], 300001, 0.3);
+        dropout("dropout_add", types[d], 300001, 0.3);
+        transpose(types[d], 650, 371);
+        copy_strided(types[d], types[(d + 1) % 3], 3, 5, 51, 267);
+        cumsum_rows(types[d], 501, 301, d == 1);
+        linear_rows(types[d], 501, 300);
+        reduce_rows("sum", types[d], 501, 1031, FILL_NORMAL);
+        reduce_all("sum", types[d], 60001);
+        sort_rows("sort_rows", types[d], 501, 77, false);
+        cross_entropy(types[d], 501, 1027);
+        cross_entropy_grad(types[d], 501, 333);
+    }
+    reduce_columns(DT_F32, 129, 4001);
+    cumsum_long(DT_F32, 40001);
+    histogram(DT_I32, 200001, 5);
+    histogram(DT_U8, 200001, 256);
+    sort_rows("argsort_rows", DT_F32, 501, 65, false);
+    sort_rows("sort_pairs", DT_F32, 501, 51, true);
+    kts.large = false;
 }

@@ -265,4 +265,19 @@ void kt_matmul(void)
     narrow(DT_U8, DT_U8, 3, 3, 33);
     narrow(DT_I8, DT_U8, 1, 1, 1);
     convs();
+    kts.large = true;
+    EACH(d, types)
+    {
+        plain(&(mm_case){"matmul", "matmul", types[d], 201, 195, 130, 16});
+        plain(&(mm_case){"matmul", "matmul_nt", types[d], 201, 195, 130, 16});
+        plain(&(mm_case){"matmul", "matmul", types[d], 530, 521, 127, 0});
+        plain(&(mm_case){"matmul_split", "matmul_split_k", types[d], 201, 195, 530, 16});
+        plain(&(mm_case){"matmul_split", "matmul_stream_k", types[d], 201, 195, 130, 16});
+        linear(types[d], 201, 195, 41, true, true, "act_silu");
+        batched(types[d], 30, 47, 39, 20);
+        narrow_scaled(types[d], 201, 195, 131);
+        narrow_float(DT_F8E4M3, DT_F8E5M2, types[d], 201, 195, 67);
+    }
+    narrow(DT_U8, DT_I8, 201, 195, 200);
+    kts.large = false;
 }

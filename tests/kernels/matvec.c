@@ -147,4 +147,19 @@ void kt_matvec(void)
         quantised(large[f], 1, 2, 2, 1, 1);
         quantised(large[f], 1, 4, 5, 4, 3);
     }
+    kts.large = true;
+    EACH(d, types)
+    floats(types[d], types[d], 2, 501, 300, 128, FILL_NORMAL);
+    EACH(f, small)
+    {
+        quantised(small[f], 2, 501, 3, 4, 32);
+        quantised_by(true, small[f], 65, 401, 5, 64, 64);
+    }
+    EACH(f, rest_small)
+    quantised(rest_small[f], 2, 501, 3, 4, 32);
+    EACH(f, rest_large)
+    quantised(rest_large[f], 2, 301, 2, 4, 8);
+    EACH(f, large)
+    quantised(large[f], 2, 301, 2, 4, 16);
+    kts.large = false;
 }

@@ -145,4 +145,17 @@ void kt_norm(void)
     layernorm(&(ln_case){"layernorm", DT_F32, DT_F32, 3, 77, true, false, 1000});
     layernorm(&(ln_case){"layernorm_stats", DT_F32, DT_F32, 5, 97, true, true, 3});
     layernorm(&(ln_case){"layernorm_long", DT_F32, DT_F32, 1, 1000, true, true, 100});
+    kts.large = true;
+    EACH(d, types)
+    {
+        rmsnorm("rmsnorm", types[d], DT_F32, 3001, 65, 0, FILL_NORMAL);
+        rmsnorm("rmsnorm_residual", types[d], DT_F32, 3001, 65, 0, FILL_NORMAL);
+        rmsnorm("rmsnorm_long", types[d], DT_F32, 301, 4097, 0, FILL_NORMAL);
+        rmsnorm_heads(types[d], 501, 7, 64);
+        layernorm(&(ln_case){"layernorm", types[d], DT_F32, 3001, 65, true, true, 0});
+        layernorm(&(ln_case){"layernorm_residual", types[d], DT_F32, 3001, 65, true, true, 0});
+        layernorm(&(ln_case){"layernorm_stats", types[d], DT_F32, 3001, 65, true, true, 0});
+        layernorm(&(ln_case){"layernorm_long", types[d], DT_F32, 301, 2049, true, true, 0});
+    }
+    kts.large = false;
 }

@@ -310,4 +310,22 @@ void kt_quant(void)
     group_products();
     group(true, false, DT_F32, DT_F32, 1, 1, 128, true);
     quantise(DT_F32, 1, 1);
+    kts.large = true;
+    EACH(d, types)
+    {
+        quantise(types[d], 301, 35);
+        group(true, false, DT_F16, types[d], 301, 5, 32, true);
+        group(false, false, DT_F32, types[d], 301, 5, 32, true);
+    }
+    EACH(i, samples)
+    {
+        dequantise(&samples[i], DT_F32, 301, 3, 0);
+        linear("linear_gguf", &samples[i], DT_F32, "f32", 65, 201, 1, false);
+        linear("matvec_gguf", &samples[i], DT_F32, "f32", 2, 201, 1, false);
+    }
+    group_product(&(group_case){true, true, false, true, true, DT_F32, DT_F16, "f32", 65, 201, 3, 64});
+    group_product(&(group_case){true, false, false, true, true, DT_F32, DT_F16, "f32", 65, 201, 3, 64});
+    group_product(&(group_case){false, true, false, true, true, DT_F32, DT_F16, "f32", 2, 301, 3, 64});
+    group_product(&(group_case){false, false, false, true, true, DT_F32, DT_F16, "f32", 2, 301, 3, 64});
+    kts.large = false;
 }

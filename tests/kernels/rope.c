@@ -175,4 +175,11 @@ void kt_rope(void)
     freqs("llama3", REF_ROPE_LLAMA3, 32, 500000, 32, 8192, 1, 4);
     freqs("yarn", REF_ROPE_YARN, 64, 1000000, 4, 32768, 1, 32);
     freqs("yarn", REF_ROPE_YARN, 48, 10000, 40, 4096, 1, 32);
+    kts.large = true;
+    rope(&(rope_case){DT_F32, DT_F32, true, 1501, 3, 64, 32, 1});
+    rope(&(rope_case){DT_F16, DT_F16, false, 1501, 3, 64, 32, 1});
+    append(&(append_case){DT_F32, DT_F16, true, false, 701, 9, 3, 64, 32, 1, 705});
+    append(&(append_case){DT_F32, DT_F32, false, true, 701, 4, 2, 32, 16, 7, 705});
+    plain_append(DT_F32, DT_F16, 1501, 3, 1601, 33);
+    kts.large = false;
 }

@@ -90,4 +90,14 @@ void kt_softmax(void)
     plain("softmax_long", DT_F32, 3, 1, FILL_NORMAL);
     masked("softmax_causal", DT_F32, 31, 31);
     masked("softmax_masked", DT_F32, 3, 1);
+    kts.large = true;
+    EACH(d, types)
+    {
+        plain("softmax", types[d], 3001, 65, FILL_NORMAL);
+        plain("softmax_long", types[d], 301, 2049, FILL_NORMAL);
+        plain("log_softmax", types[d], 3001, 65, FILL_NORMAL);
+        masked("softmax_masked", types[d], 3001, 67);
+        masked("softmax_causal", types[d], 401, 401);
+    }
+    kts.large = false;
 }

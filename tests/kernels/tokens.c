@@ -163,4 +163,11 @@ void kt_tokens(void)
     sample(&samples[i]);
     penalise(2, 50, 1);
     penalise(2, 50, 150);
+    kts.large = true;
+    embedding(DT_F32, DT_F32, 37, 65, 5003, 1);
+    embedding(DT_F16, DT_F32, 37, 4097, 203, 1);
+    argmax(DT_F32, 501, 1025, FILL_NORMAL);
+    topk(DT_F32, 201, 1025, 7, FILL_NORMAL);
+    penalise(301, 50, 150);
+    kts.large = false;
 }
