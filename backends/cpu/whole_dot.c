@@ -259,6 +259,8 @@ void whole_dot(kern *k, const plan_step *s)
     nest_leave(k->n, -1);
     nest_enter(k->n, -1);
     loop l = {0};
+    lval *known = ARENA_ARRAY(k->a, lval, f->vals.n); /* what the loop below makes of scalars is not there after it */
+    memcpy(known, k->scalar, f->vals.n * sizeof *known);
     if (tc->rank == 3) {
         l = loop_begin(c, cg_i64(c, 0), cg_i64(c, batch), 1);
         nest_straight(k->n, k);
@@ -270,8 +272,11 @@ void whole_dot(kern *k, const plan_step *s)
     nest_leave(k->n, -1);
     pack(&d, cg_i64(c, 0), tc->rank == 3 ? l.i : NULL);
     dot_multiply(&d, cg_i64(c, d.kk / d.block->g));
-    if (tc->rank == 3)
+    if (tc->rank == 3) {
         loop_end(c, &l);
+        nest_straight(k->n, k);
+        memcpy(k->scalar, known, f->vals.n * sizeof *known);
+    }
     if (s->temps.at[2] >= 0)
         store_result(k, s, &d, batch, sum);
 }

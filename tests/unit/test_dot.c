@@ -4,13 +4,9 @@
  * extents, b row by row or transposed, over sizes off every block. Each result is held against float64 sums (with NaN
  * and infinities among the operands where floats are), and all results of one K, type and target must be the same bits,
  * whatever the tiles: an element's order of summing depends on nothing else. Columns and rows beyond the result keep
- * what they held. Code for AMX runs everywhere that AVX-512 is, with the instructions on tiles told by C (amx_kit.h), and
- * by themselves where there are such.
+ * what they held.
  */
-#include "backends/cpu/host.h"
-#include "backends/cpu/image.h"
-#include "runtime/compile.h"
-#include "tests/unit/amx_kit.h"
+#include "tests/unit/dot_kit.h"
 
 #include <check.h>
 #include <math.h>
@@ -18,51 +14,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { M = 45, N = 83, ROOM = 16 << 20, EDGE = 77 };
+enum { M = 45, N = 83, EDGE = 77 };
 
 typedef struct tiles {
     int bm, bn, bk;
 } tiles;
 
 static const tiles shapes[] = {{64, 64, 64}, {6, 64, 64}, {16, 48, 64}, {45, 83, 64}, {7, 100, 32}};
-
-/* what code is made for: a chip, or the features of one that has no name */
-typedef struct level {
-    const char *name, *chip, *features;
-    bool narrow; /* only of 8 and 16 bits are its blocks other than those of a level above */
-    bool told;   /* AMX's instructions by functions in C */
-} level;
-
-static const level levels[] = {
-    {"this machine", "", "", false, false},
-    {"x86-64-v2", "x86-64-v2", "", false, false},
-    {"x86-64-v3", "x86-64-v3", "", false, false},
-    {"x86-64-v3 and AVX-VNNI", "x86-64-v3", "+sse4.2,+popcnt,+avx,+avx2,+fma,+f16c,+bmi2,+avxvnni", true, false},
-    {"x86-64-v4", "x86-64-v4", "", false, false},
-    {"x86-64-v4-bf16", "x86-64-v4-bf16", "", true, false},
-    {"x86-64-v4-amx, tiles in C", "x86-64-v4-amx", "", true, true},
-    {"x86-64-v4-amx", "x86-64-v4-amx", "", true, false},
-};
-
-/* can code for the level run here? */
-static bool runs(const level *l)
-{
-    bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
-    bool v4 = v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-              __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
-              __builtin_cpu_supports("avx512cd");
-    if (strncmp(l->chip, "x86-64-v3", 9) == 0)
-        return v3 && (!*l->features || __builtin_cpu_supports("avxvnni"));
-    if (strcmp(l->chip, "x86-64-v4") == 0)
-        return v4;
-    bool bf16 = v4 && __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bf16");
-    if (strcmp(l->chip, "x86-64-v4-bf16") == 0)
-        return bf16;
-    if (strcmp(l->chip, "x86-64-v4-amx") == 0)
-        return bf16 && (l->told || (__builtin_cpu_supports("amx-tile") && __builtin_cpu_supports("amx-int8") &&
-                                    __builtin_cpu_supports("amx-bf16") && cpu_may_use_tiles()));
-    return true;
-}
 
 typedef struct kind {
     const char *type[2], *out; /* of a and b */
@@ -120,16 +78,9 @@ static void put(const kind *k, int which, void *p, int64_t i, double v)
         ((int8_t *)p)[i] = (int8_t)v;
 }
 
-static abi_entry *made(arena *a, const kind *k, const level *l, tiles t, bool nt, cpu_image *im)
+static abi_entry *made(arena *a, const kind *k, const dot_level *l, tiles t, bool nt, cpu_image *im)
 {
-    diags d;
-    backend_target target;
-    str object, err = {0};
-    abi_entry *entry = NULL;
-    diags_init(&d, a);
-    const tile_backend *b = backend_find(S("cpu"), &target, a);
-    target.chip = str_of(l->chip);
-    target.features = str_of(l->features);
+    const char *why = NULL;
     str text = str_fmt(a,
                        "kernel mm(a: %s[M, K], b: %s%s, c: %s[M, N]) grid(cdiv(M, %d), cdiv(N, %d)):\n"
                        "    m = program_id(0) * %d\n"
@@ -143,19 +94,8 @@ static abi_entry *made(arena *a, const kind *k, const level *l, tiles t, bool nt
                        nt ? str_cstr(a, str_fmt(a, "[n, k], [%d, %d]", t.bn, t.bk))
                           : str_cstr(a, str_fmt(a, "[k, n], [%d, %d]", t.bk, t.bn)),
                        nt ? ".T" : "");
-    compile_request q = {
-        .path = S("mm.tile"), .text = text, .backend = b, .target = target, .stage = l->told ? STAGE_LLVM : STAGE_BIN};
-    q.target.opt_level = 3;
-    bool ok = compile(a, &d, &q, &object);
-    if (ok && l->told)
-        ok = b->emit_llvm(a, S("mm.ll"), amx_told(a, object), &q.target, STAGE_BIN, &object, &d);
-    if (!ok) {
-        strbuf s;
-        sb_init(&s, a);
-        diags_render(&d, DIAG_SHORT, &s);
-        ck_abort_msg("%.*s", STR_ARG(sb_str(&s)));
-    }
-    ck_assert_msg(image_load(a, object, "mm", im, &entry, &err), "%.*s", STR_ARG(err));
+    abi_entry *entry = dot_made(a, l, text, "mm", im, &why);
+    ck_assert_msg(entry != NULL, "%s", why);
     return entry;
 }
 
@@ -163,7 +103,7 @@ static abi_entry *made(arena *a, const kind *k, const level *l, tiles t, bool nt
 static void multiply(abi_entry *entry, void *room, tiles t, bool nt, int64_t k, void *a, void *b, void *c)
 {
     abi_host host = {0};
-    abi_thread th = {.host = &host, .buffer = room, .buffer_bytes = ROOM};
+    abi_thread th = {.host = &host, .buffer = room, .buffer_bytes = DOT_ROOM};
     int64_t gm = (M + t.bm - 1) / t.bm, gn = (N + t.bn - 1) / t.bn;
     uint64_t args[] = {(uint64_t)gm,
                        (uint64_t)gn,
@@ -186,7 +126,7 @@ static void multiply(abi_entry *entry, void *room, tiles t, bool nt, int64_t k, 
     entry(args, 0, gm * gn, &th);
 }
 
-static void compare(const kind *k, const void *c, int64_t depth, const level *l)
+static void compare(const kind *k, const void *c, int64_t depth, const dot_level *l)
 {
     for (int64_t i = 0; i < M; i++)
         for (int64_t j = 0; j < N; j++) {
@@ -209,15 +149,15 @@ static void compare(const kind *k, const void *c, int64_t depth, const level *l)
         }
 }
 
-static void run_kind(const kind *k, const level *l)
+static void run_kind(const kind *k, const dot_level *l)
 {
     static const int64_t depths[] = {1, 63, 1111};
     int out = strcmp(k->out, "f64") == 0 ? 8 : 4;
     size_t bytes = (size_t)(M * N * out), margin = (size_t)(N * out);
-    char *room = aligned_alloc(4096, ROOM), *c = malloc(bytes + margin), *first = malloc(bytes * COUNTOF(depths));
+    char *room = aligned_alloc(4096, DOT_ROOM), *c = malloc(bytes + margin), *first = malloc(bytes * COUNTOF(depths));
     void *a = malloc(M * 1111 * 8), *b = malloc(N * 1111 * 8);
     ck_assert(room && c && first && a && b);
-    memset(room, 0xff, ROOM); /* NaN wherever a hole is not filled */
+    memset(room, 0xff, DOT_ROOM); /* NaN wherever a hole is not filled */
     for (size_t s = 0; s < COUNTOF(shapes); s++)
         for (int nt = 0; nt < 2; nt++) {
             arena ar;
@@ -263,8 +203,8 @@ static void run_kind(const kind *k, const level *l)
 
 START_TEST(products)
 {
-    const level *l = &levels[_i / (int)COUNTOF(kinds)];
-    if (!runs(l)) {
+    const dot_level *l = &dot_levels[_i / (int)COUNTOF(kinds)];
+    if (!dot_runs(l)) {
         if (_i % (int)COUNTOF(kinds) == 0)
             printf("skip: products on %s, which this machine isn't\n", l->name);
         return;
@@ -280,7 +220,7 @@ int main(void)
     Suite *s = suite_create("dot");
     TCase *t = tcase_create("products");
     tcase_set_timeout(t, 300);
-    tcase_add_loop_test(t, products, 0, (int)(COUNTOF(kinds) * COUNTOF(levels)));
+    tcase_add_loop_test(t, products, 0, (int)(COUNTOF(kinds) * COUNTOF(dot_levels)));
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);
