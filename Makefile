@@ -27,7 +27,7 @@ COMPILER := $(call objs,compiler/*.c compiler/passes/*.c)
 FRONTEND := $(call objs,frontend/*.c) $(B)/frontend/lexer.o $(B)/frontend/parser.o $(B)/gen/std_tile.o
 BACKENDS := $(call objs,backends/*.c $(filter-out backends/plug/%,$(wildcard backends/*/*.c))) $(B)/gen/build_id.o
 # of the back ends what needs no LLVM, and a stand-in that opens the others (libtile_llvm.so) when they are first wanted
-PLUG     := $(call objs,backends/plug/forward.c $(addprefix backends/cpu/,image.c load.c symbols.c host.c rt_ops.c)) $(B)/gen/build_id.o
+PLUG     := $(call objs,backends/plug/forward.c $(addprefix backends/cpu/,image.c load.c symbols.c host.c rt_ops.c rt_panel.c)) $(B)/gen/build_id.o
 RUNTIME  := $(call objs,runtime/*.c)
 ROOMS    := $(foreach r,runtime backends frontend compiler base,$(B)/lib$(r).a)
 LINK      = $(LDFLAGS) $(SAN) -Wl,--start-group $(ROOMS) -Wl,--end-group $(LLVM_LD) $(LIBS)
@@ -54,7 +54,7 @@ $(B)/libruntime.a: $(RUNTIME)
 $(B)/libllm.a: $(call objs,$(filter-out examples/llm/main.c,$(wildcard examples/llm/*.c)))
 $(B)/libplug.a: $(PLUG)
 # what ahead-of-time objects need: no compiler, no LLVM; one object, so that nothing but tile.h's names is seen of it
-RT       := $(BASE) $(call objs,compiler/types.c compiler/fold_eval.c compiler/hostcode.c compiler/optable.c backends/cpu/rt_ops.c) \
+RT       := $(BASE) $(call objs,compiler/types.c compiler/fold_eval.c compiler/hostcode.c compiler/optable.c backends/cpu/rt_ops.c backends/cpu/rt_panel.c) \
             $(call objs,$(addprefix runtime/,aot_launch.c aot_kernel.c aot_cpu.c check.c overlap.c reach.c device.c device_cpu.c stream.c error.c host.c show.c aot/drivers.c aot/launch.c))
 $(B)/libtile_rt.o: $(RT)
 	$(call say,ld,$@)$(CC) -r -nostdlib -o $@ $^ && $(OBJCOPY) --wildcard --keep-global-symbol='tile_*' $@

@@ -74,4 +74,5 @@ const rt_driver rt_driver_cpu = {
     .build = cpu_build,
     .drop = cpu_drop,
     .launch = rt_cpu_launch,
+    .reserve = rt_cpu_reserve,
 };

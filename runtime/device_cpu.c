@@ -119,14 +119,31 @@ static int64_t claim_of(const cpu_state *s, const cpu_kernel *k, int64_t program
     return share > k->info.grain ? share : k->info.grain < 1 ? 1 : k->info.grain;
 }
 
+static bool reserve(tile_device *d, arena *a, const rt_start *st, rt_host *h, str *err)
+{
+    const cpu_kernel *k = &st->code->cpu;
+    if (reserve_buffers(d->state, k->info.buffer_bytes, &h->abi))
+        return true;
+    *err = str_fmt(a, "no memory for %lld bytes of tiles a thread", (long long)k->info.buffer_bytes);
+    return false;
+}
+
+/* no programs: what the launch's programs share is asked for all the same */
+bool rt_cpu_reserve(tile_device *d, arena *a, const rt_start *st, rt_host *h, str *err)
+{
+    cpu_state *s = d->state;
+    if (!reserve(d, a, st, h, err))
+        return false;
+    st->code->cpu.entry(st->args, 0, 0, &s->threads[0]);
+    return true;
+}
+
 bool rt_cpu_launch(tile_device *d, arena *a, const rt_start *st, rt_host *h, str *err)
 {
     cpu_state *s = d->state;
     const cpu_kernel *k = &st->code->cpu;
-    if (!reserve_buffers(s, k->info.buffer_bytes, &h->abi)) {
-        *err = str_fmt(a, "no memory for %lld bytes of tiles a thread", (long long)k->info.buffer_bytes);
+    if (!reserve(d, a, st, h, err))
         return false;
-    }
     cpu_job job = {.k = k, .args = st->args, .threads = s->threads, .host = &h->abi};
     (k->info.ordered ? pool_run : pool_share)(s->workers, run_programs, &job, st->programs,
                                               claim_of(s, k, st->programs));

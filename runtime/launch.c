@@ -108,7 +108,8 @@ static const interp_range *find_bounds(rt_call *c, const scratch_part *parts, ui
     return list;
 }
 
-static bool start(rt_call *c, const scratch_part *parts, uint32_t nparts)
+/* the launch, or (really false) memory for it */
+static bool start(rt_call *c, const scratch_part *parts, uint32_t nparts, bool really)
 {
     tile_device *d = c->k->m->dev;
     rt_host host; /* its fault text is not cleared but where it begins */
@@ -122,7 +123,7 @@ static bool start(rt_call *c, const scratch_part *parts, uint32_t nparts)
     if (!d->driver->build)
         st.bounds = find_bounds(c, parts, nparts, &st.nbounds);
     rt_host_init(&host, d);
-    bool ok = d->driver->launch(d, &c->a, &st, &host, &why);
+    bool ok = (really ? d->driver->launch : d->driver->reserve)(d, &c->a, &st, &host, &why);
     if (host.fault[0] || (!ok && why.n)) {
         rt_fail(c->err, TILE_E_FAULT, "kernel '%.*s' faulted: %.*s", STR_ARG(c->k->name),
                 STR_ARG(host.fault[0] ? str_of(host.fault) : why));
@@ -193,8 +194,10 @@ static void run_locked(void *ctx)
     if (g)
         g->a.oom = c->a.oom;
     j->ok = j->launch && !(g && !d->driver->queue)
-                ? take_scratch(c, j->parts, j->nparts, j->total) && start(c, j->parts, j->nparts)
+                ? take_scratch(c, j->parts, j->nparts, j->total) && start(c, j->parts, j->nparts, true)
                 : reserve_scratch(c, j->total);
+    if (j->ok && !j->launch && d->driver->reserve)
+        j->ok = start(c, j->parts, j->nparts, false);
     if (j->ok && j->launch && g && !d->driver->queue)
         note_call(g, c);
 }

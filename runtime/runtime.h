@@ -105,6 +105,8 @@ typedef struct rt_driver {
     void (*drop)(tile_device *d, rt_code *c);
     /* false + *err (in a) on a fault that the host object didn't get */
     bool (*launch)(tile_device *d, arena *a, const rt_start *s, rt_host *h, str *err);
+    /* memory for such a launch, so that it asks the system for none; NULL: it never does */
+    bool (*reserve)(tile_device *d, arena *a, const rt_start *s, rt_host *h, str *err);
 } rt_driver;
 
 extern const rt_driver rt_driver_cpu, rt_driver_interp, rt_driver_cuda;
@@ -359,6 +361,7 @@ bool rt_cpu_open(tile_device *d, arena *a, str *err);
 void rt_cpu_close(tile_device *d);
 void rt_cpu_hold(tile_device *d, bool on);
 bool rt_cpu_launch(tile_device *d, arena *a, const rt_start *st, rt_host *h, str *err);
+bool rt_cpu_reserve(tile_device *d, arena *a, const rt_start *st, rt_host *h, str *err);
 int64_t rt_cpu_holds(const tile_device *d, bool cooperative); /* programs at once */
 /* host.c: what running kernels print and report */
 void rt_host_init(rt_host *h, tile_device *dev);

@@ -4,7 +4,8 @@
  *   tile-bench --device=cuda:0 [--suite=gemm,attn,norm] [--peer=cublas,copy,torch,...] [--shape=M,N,K]...
  *   tile-bench --check --device=interp|cuda:0             every laid-out kernel of --kernels=DIR against float64
  *
- * Fields: work, shape, dtype, peer, us, tflops or gbs, and for ours `ratio`: its speed over that of the peer `against`.
+ * Fields: work, shape, dtype, peer, us, tflops (on a CPU gflops) or gbs, and for ours `ratio`: its speed over that of
+ * the peer `against`.
  */
 #include "tools/tile_bench.h"
 
@@ -22,7 +23,8 @@ static const char usage[] =
     "  --dtype=f16|bf16    kernels of that type alone\n"
     "  --kernels=DIR       the folder of the kernels\n"
     "  --only=WORD         laid-out kernels whose names contain WORD\n"
-    "  --peer=LIST         of openblas (on the CPU), cublas, copy, and what --peer-command offers: cudnn, torch, inductor, triton; none\n"
+    "  --peer=LIST         of openblas (on the CPU), cublas, copy, and what --peer-command offers: cudnn, torch, "
+    "inductor, triton; none\n"
     "  --peer-command=CMD  a process that times other libraries (tools/bench_peer.py)\n"
     "  --json              JSON lines alone (default); --table: a table after them\n"
     "  --check             check the kernels instead of timing them\n"
@@ -70,7 +72,7 @@ void bench_emit(bench *b, const bench_figure *f)
     put_shape(&f->shape, ", ");
     printf("], \"dtype\": \"%s\", \"peer\": \"%s\", \"us\": %.2f", f->dtype, f->peer, f->us);
     if (f->flops > 0)
-        printf(", \"tflops\": %.1f", f->flops / f->us * 1e-6);
+        printf(", \"%cflops\": %.1f", b->host ? 'g' : 't', f->flops / f->us * (b->host ? 1e-3 : 1e-6));
     if (f->bytes > 0)
         printf(", \"gbs\": %.1f", f->bytes / f->us * 1e-3);
     if (f->best_us > 0)
@@ -95,7 +97,10 @@ static void put_table(const bench *b)
         for (int k = 0; k < f->shape.rank; k++)
             at += printf("%s%lld", k ? "x" : "", (long long)f->shape.d[k]);
         printf("%*s %-22s %9.1f us %7.0f %s  %.3f of %s\n", (int)(at < 20 ? 20 - at : 0), "", f->peer, f->us,
-               f->flops > 0 ? f->flops / f->us * 1e-6 : f->bytes / f->us * 1e-3, f->flops > 0 ? "TFLOP/s" : "GB/s   ",
+               (f->flops > 0 ? f->flops : f->bytes) / f->us * (f->flops > 0 && !b->host ? 1e-6 : 1e-3),
+               f->flops <= 0 ? "GB/s   "
+               : b->host     ? "GFLOP/s"
+                             : "TFLOP/s",
                f->ratio, f->against);
     }
 }

@@ -194,6 +194,8 @@ static void emit_contraction(kern *k, const plan_step *s, ir_op dot)
     lval from = ev_scalar(k, ir_in(f, s->op, 0)), to = ev_scalar(k, ir_in(f, s->op, 1)),
          by = ev_scalar(k, ir_in(f, s->op, 2)), zero = cg_i64(c, 0);
     carried *x = ARENA_NEW(k->a, carried), *y = ARENA_NEW(k->a, carried);
+    dot_prepare(k, ds);
+    nest_leave(k->n, -1);
     carry_in(k, s->op, 3, x);
     dot_limits want = dot_wanted(k, s->op, dot);
     lval trips = for_trips(c, from, to, by, d), steps = cg_i64(c, dot_steps(k, dot));
@@ -208,14 +210,21 @@ static void emit_contraction(kern *k, const plan_step *s, ir_op dot)
     LLVMBuildCondBr(c->b, cg_icmp(c, LLVMIntSLT, first, trips), body, exit);
     cg_at(c, body);
     lval turns = cg_call2(c, CGI_smin, steps, LLVMBuildSub(c->b, trips, first, ""));
+    lval at = LLVMBuildMul(c->b, cg_cast(c, first, DT_I64, d, false, 1), by, "");
+    dot_fill(k, ds, ir_param_of(f, r, 0), LLVMBuildAdd(c->b, from, at, ""), by, turns, want);
+    lblock round = cg_here(c);
     LLVMBuildBr(c->b, fill);
     cg_at(c, fill);
     *y = (carried){.init = x->phi, .n = x->n};
     y->phi = ARENA_ARRAY(k->a, lval, x->n);
     y->next = ARENA_ARRAY(k->a, lval, x->n);
     lval turn = LLVMBuildPhi(c->b, c->i64, "");
-    LLVMAddIncoming(turn, &zero, &body, 1);
-    open_head(c, y, body);
+    LLVMAddIncoming(turn, &zero, &round, 1);
+    ir_op lt[2];
+    lval used = plan_dot_edge(k->p, dot, lt) ? LLVMBuildPhi(c->b, c->i64, "") : NULL, end = NULL;
+    if (used)
+        LLVMAddIncoming(used, &zero, &round, 1);
+    open_head(c, y, round);
     lval i = cg_cast(c, LLVMBuildAdd(c->b, first, turn, ""), DT_I64, d, false, 1);
     k->scalar[ir_param_of(f, r, 0).id] = LLVMBuildAdd(c->b, from, LLVMBuildMul(c->b, i, by, ""), "");
     for (uint32_t q = 0; q < x->n; q++)
@@ -227,10 +236,14 @@ static void emit_contraction(kern *k, const plan_step *s, ir_op dot)
     k->held = held;
     renew(k);
     dot_pack(k, ds, turn, want);
+    if (used)
+        end = dot_used(k, ds, turn, used);
     carry_round(k, s, r, 1, y);
     lval next = LLVMBuildAdd(c->b, turn, cg_i64(c, 1), "");
     lblock here = cg_here(c);
     LLVMAddIncoming(turn, &next, &here, 1);
+    if (used)
+        LLVMAddIncoming(used, &end, &here, 1);
     for (uint32_t q = 0; q < y->n; q++)
         if (y->phi[q])
             LLVMAddIncoming(y->phi[q], &y->next[q], &here, 1);
@@ -238,7 +251,7 @@ static void emit_contraction(kern *k, const plan_step *s, ir_op dot)
     cg_at(c, full);
     nest_leave(k->n, -1);
     renew(k);
-    dot_packed(k, ds, turns, want);
+    dot_packed(k, ds, turns, end, want);
     nest_enter(k->n, -1);
     x->next = y->next;
     next = LLVMBuildAdd(c->b, first, turns, "");

@@ -109,6 +109,7 @@ struct kern {
     int depth;           /* of regions */
     ir_op held;          /* the dot of the loop at hand, done by its blocks */
     bool tiles;          /* it has blocks that use AMX */
+    VEC(struct dot_share *) shares;
 };
 
 /* eval.c */
@@ -154,8 +155,8 @@ lval atomic_one(kern *k, ir_op o, lval p, const lval *x);
 lval mem_mask(nest *n, ir_op o, uint32_t operand, uint32_t at); /* of a load or store, NULL = every lane */
 /* so many lanes `step` bytes apart, from all that lies between; NULL = a load a lane is no slower */
 lval mem_spanned(nest *n, lty bits, lval first, int64_t step, int lanes);
-lval mem_zeros(kern *k);                                        /* address of 64 bytes of zeros */
-lval mem_or_zeros(kern *k, lval p, lval on);                    /* p, or that where on (NULL = yes) is false */
+lval mem_zeros(kern *k);                     /* address of 64 bytes of zeros */
+lval mem_or_zeros(kern *k, lval p, lval on); /* p, or that where on (NULL = yes) is false */
 
 /* fetch.c */
 void note_read(nest *n, ir_op o, lval base, int64_t bytes); /* load o reads all of a program's row */
@@ -226,9 +227,16 @@ typedef struct dot_limits {
 void tiles_begin(cg *c);
 void tiles_end(cg *c);
 dot_limits dot_wanted(kern *k, ir_op loop, ir_op dot);
-void dot_pack(kern *k, const plan_step *s, lval turn, dot_limits want); /* one turn's operands */
-/* the product of those packed, added to the result */
-void dot_packed(kern *k, const plan_step *s, lval turns, dot_limits want);
+/* before the loop */
+void dot_prepare(kern *k, const plan_step *s);
+/* before a block of turns, whose index begins at `start`: operands that programs share */
+void dot_fill(kern *k, const plan_step *s, ir_val index, lval start, lval step, lval turns, dot_limits want);
+void dot_pack(kern *k, const plan_step *s, lval turn, dot_limits want); /* one turn's other operands */
+/* how many elements along K, of all turns so far, are not behind the operands' end (plan_dot_edge) */
+lval dot_used(kern *k, const plan_step *s, lval turn, lval used);
+/* the product of those packed, added to the result; used: NULL = all */
+void dot_packed(kern *k, const plan_step *s, lval turns, lval used, dot_limits want);
+void share_open(kern *k); /* dot_share.c: in the entry block, after the arguments */
 void whole_scan(kern *k, const plan_step *s);
 void whole_reduce(kern *k, const plan_step *s);
 lval whole_operand(kern *k, const plan_step *s,

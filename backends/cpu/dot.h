@@ -37,6 +37,8 @@ typedef struct dot_block {
     int g, rows, vecs, bytes;
 } dot_block;
 
+typedef struct dot_share dot_share;
+
 typedef struct dot {
     kern *k;
     const plan_step *s;
@@ -48,15 +50,29 @@ typedef struct dot {
     int64_t width;    /* lines of a panel */
     bool signs;       /* A's top bits are flipped: 128 times the sum of B's column is taken off */
     dot_limits want;
-    lval a, b, c, comp; /* bases */
+    lval a, b, c, comp;  /* bases */
+    dot_share *share[2]; /* of operands; NULL = not shared */
 } dot;
 
-/* c += a b over so many units along K */
+/* dot_micro.c: c += a b over so many units along K */
 void dot_multiply(dot *d, lval units);
 
 /* dot_tiles.c */
 enum { DOT_TILE_UNITS = 16 }; /* along K in a tile */
 bool dot_is_tiled(const dot_block *x);
 void tiles_body(dot *d, lval fn, int rows, int columns); /* of dot_micro.c's function, all of it */
+
+/* whole_dot.c: does packing one turn of a loop store nothing beside it? Vectors are stored whole */
+bool dot_turns_apart(kern *k, ir_op o, uint32_t operand);
+
+/* dot_share.c: operands that programs share */
+dot_share *share_of(kern *k, ir_op o, uint32_t operand); /* NULL = not shared */
+void share_outer(kern *k, dot_share *s);                 /* before the loop: what of the key is known there */
+/* asks for the box of `turns` turns from that value of the loop's index on; own: room where it is not to be had */
+void share_take(kern *k, dot_share *s, lval index, lval step, lval turns, lval lines, lval own);
+/* code that packs the turns of the box that fall to this program; ends when the box is whole */
+typedef void share_pack(void *ctx, uint32_t operand, lval turn);
+void share_fill(kern *k, const dot_share *s, ir_val index, lval start, lval step, share_pack *pack, void *ctx);
+lval share_address(kern *k, const dot_share *s);
 
 #endif

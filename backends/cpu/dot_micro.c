@@ -270,11 +270,11 @@ static void one_panel(dot *d, lval j, lval units, shape s, int64_t columns)
     rows_by_panel(d, b, cg_gep(c, cg_num(c, d->t), d->c, j), units, s, columns);
 }
 
-/* of a panel of which only some columns are wanted: so many vectors, by blocks of all, two or one */
+/* of a panel of which only some columns are wanted: so many vectors, by blocks of just as many */
 static void part_of_panel(dot *d, lval j, lval units)
 {
     cg *c = d->k->c;
-    static const int sizes[] = {1, 2, 4};
+    static const int sizes[] = {1, 2, 3, 4};
     lval left = LLVMBuildSub(c->b, d->want.columns, j, "");
     for (size_t i = 0; i < COUNTOF(sizes); i++) {
         int size = sizes[i], below = i ? sizes[i - 1] : 0;

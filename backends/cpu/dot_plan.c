@@ -246,3 +246,38 @@ uint32_t plan_dot_limits(const plan *p, ir_op loop, ir_val v, int dim, ir_op *fo
     wanted w = {.p = p, .before = p->seq[loop.id], .found = found, .max = max};
     return find_stores(&w, v, dim, 0) ? w.n : 0;
 }
+
+/* ---- where operands end ---- */
+/* `index < bound`, beyond which v is zero along dim */
+static ir_op zero_beyond(const wanted *w, ir_val v, int dim, int depth)
+{
+    const ir_func *f = w->p->f;
+    ir_op o = ir_def(f, v), none = {0};
+    uint64_t other = 0;
+    uint32_t len;
+    if (!o.id || depth > DEPTH)
+        return none;
+    switch (ir_op_code(f, o)) {
+    case IR_OP_cast:
+        return zero_beyond(w, ir_in(f, o, 0), dim, depth + 1);
+    case IR_OP_permute:
+        return zero_beyond(w, ir_in(f, o, 0), (int)ir_ints(f, o, KEY_order, &len)[dim], depth + 1);
+    case IR_OP_load:
+        if (ir_nin(f, o) < 2 || (ir_nin(f, o) > 2 && !(ir_const_of(f, ir_in(f, o, 2), &other) && other == 0)))
+            return none;
+        return limit_of(w, ir_in(f, o, 1), dim, depth + 1);
+    default:
+        return none;
+    }
+}
+
+bool plan_dot_edge(const plan *p, ir_op dot, ir_op out[2])
+{
+    wanted w = {.p = p, .before = UINT32_MAX};
+    for (uint32_t q = 0; q < 2; q++) {
+        out[q] = zero_beyond(&w, ir_in(p->f, dot, q), q == 0, 0);
+        if (!out[q].id)
+            return false;
+    }
+    return true;
+}

@@ -118,6 +118,8 @@ bool kernel_build(cg *c, const ir_func *f, plan *p, const char *symbol, int64_t 
         k.host = field(&k, c->ptr, k.thread, offsetof(abi_thread, host));
     load_arguments(&k);
     output_size(&k);
+    nest_straight(&straight, &k);
+    share_open(&k);
     LLVMBuildBr(c->b, head);
     cg_at(c, head);
     lval id = LLVMBuildPhi(c->b, c->i64, "id"), first = LLVMGetParam(c->fn, 1);

@@ -201,9 +201,7 @@ static bool assume_compare(nest *n, ir_code code, lv x, lv y, dtype d, lv *out)
         count = room;
     }
     limit(n, cg_sel(c, ok, count, zero));
-    if (count == all)
-        n->prefix = false; /* where it fails at the row's beginning it may hold later */
-    else if (!x.exact)
+    if (count == all || !x.exact) /* `ge`: where it fails at the row's beginning it may hold later */
         n->sure = n->sure ? LLVMBuildAnd(c->b, n->sure, ok, "") : ok;
     nest_leave(n, level);
     *out = (lv){.v = cg_int(c->i1, 1), .form = LV_UNI, .level = -1, .assumed = true};

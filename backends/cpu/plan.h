@@ -101,10 +101,10 @@ void plan_op_shape(const ir_func *f, ir_op o, int *rank, int64_t *shape); /* wha
 bool plan_coef(const plan *p, ir_val v, int dim, int64_t *k); /* rise along dim; of pointers in bytes */
 bool plan_const_int(const ir_func *f, ir_val v, int64_t *x);  /* a constant in every element */
 bool plan_reshaped_dim(const ir_type_info *from, const ir_type_info *to, int dim, int *out);
-bool plan_by_program(const plan *p, ir_val v);                /* does it lead to program_id? */
-uint32_t plan_root(const plan *p, ir_val pointer);            /* the argument it leads to, 0 = not told */
+bool plan_by_program(const plan *p, ir_val v);     /* does it lead to program_id? */
+uint32_t plan_root(const plan *p, ir_val pointer); /* the argument it leads to, 0 = not told */
 bool plan_may_alias(uint32_t a, uint32_t b);
-bool plan_rereads(const plan *p, ir_op o); /* a load that may be done again wherever its value is wanted */
+bool plan_rereads(const plan *p, ir_op o);   /* a load that may be done again wherever its value is wanted */
 bool plan_unwritten(const plan *p, ir_op o); /* a load through an argument that nothing writes */
 
 /* bytes.c: sums of products of bytes */
@@ -136,6 +136,8 @@ int64_t plan_dot_depth(const plan *p, ir_op dot, int bytes, int unit, bool loope
 int64_t plan_dot_bytes(const plan *p, ir_op dot, uint32_t operand, bool looped);
 /* comparisons `index < bound` one of which holds wherever an element of v, a loop's result, is stored; 0: not told */
 uint32_t plan_dot_limits(const plan *p, ir_op loop, ir_val v, int dim, ir_op *found, uint32_t max);
+/* of each operand, `index < bound` along K, beyond which it is zero: then the products are too */
+bool plan_dot_edge(const plan *p, ir_op dot, ir_op out[2]);
 int plan_along(const plan *p, ir_val v); /* the dimension along which v's elements touch in memory */
 
 /* place.c */

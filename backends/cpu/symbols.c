@@ -1,8 +1,9 @@
-/* symbols.c: all that generated CPU code may call, by name: functions of rt_ops.c and a few of the C library. Nothing
- * else of the process is visible to it.
+/* symbols.c: all that generated CPU code may call, by name: functions of rt_ops.c and rt_panel.c, and a few of the C
+ * library. Nothing else of the process is visible to it.
  */
 #include "backends/cpu/image.h"
 #include "backends/cpu/rt_ops.h"
+#include "backends/cpu/rt_panel.h"
 
 #include <math.h>
 #include <string.h>
@@ -15,6 +16,9 @@ static const struct {
     {"tile_rt_histogram", (cpu_any_fn *)tile_rt_histogram},
     {"tile_rt_all", (cpu_any_fn *)tile_rt_all},
     {"tile_rt_bound", (cpu_any_fn *)tile_rt_bound},
+    {"tile_rt_panels", (cpu_any_fn *)tile_rt_panels},
+    {"tile_rt_panel_take", (cpu_any_fn *)tile_rt_panel_take},
+    {"tile_rt_panel_next", (cpu_any_fn *)tile_rt_panel_next},
     {"exp", (cpu_any_fn *)(double (*)(double))exp},
     {"exp2", (cpu_any_fn *)(double (*)(double))exp2},
     {"log", (cpu_any_fn *)(double (*)(double))log},

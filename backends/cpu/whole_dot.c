@@ -7,7 +7,12 @@
  * Numerics. Every element starts from the accumulator and adds its products in ascending k: f32 and f64 by fma; i32
  * exact; bf16 with AVX512-BF16 by vdpbf16ps, which adds the products of k and k + 1 in one instruction and takes
  * denormals for zero, with AMX as dot_tiles.c says, else widened to f32. Blocks that multiply several elements at once
- * want K of the tile to be a multiple of so many, and are passed over otherwise. None of that depends on M, N, the grid or the threads.
+ * want K of the tile to be a multiple of so many, and are passed over otherwise. None of that depends on M, N, the grid
+ * or the threads.
+ *
+ * Where both operands end (their loads' masks say so), products are of zeros, and adding one changes a sum only if that
+ * is -0 (or, by instructions that take denormals for zero, denormal), adding another never: one unit behind the end is
+ * multiplied, the rest left out.
  */
 #include "backends/cpu/dot.h"
 
@@ -98,24 +103,32 @@ static void bases(dot *d)
     d->a = buffer_address(k, d->s->temps.at[0]);
     d->b = buffer_address(k, d->s->temps.at[1]);
     d->comp = cg_gep(k->c, k->c->i8, d->b, cg_i64(k->c, wide * d->depth * dt_bytes(d->tb)));
+    for (uint32_t i = 0; i < 2; i++)
+        d->share[i] = share_of(k, d->s->op, i);
+    d->a = d->share[0] ? share_address(k, d->share[0]) : d->a;
+    d->b = d->share[1] ? share_address(k, d->share[1]) : d->b;
 }
 
-/* the operands at element k0 along K */
-static void pack(dot *d, lval k0, lval lead)
+/* an operand at element k0 along K */
+static void pack_one(dot *d, uint32_t q, lval k0, lval lead)
 {
     kern *k = d->k;
     cg *c = k->c;
-    ir_val va = ir_in(k->f, d->s->op, 0), vb = ir_in(k->f, d->s->op, 1);
-    int rank = ir_type_rank(k->f->m, ir_vtype(k->f, vb));
+    ir_val v = ir_in(k->f, d->s->op, q);
+    int rank = ir_type_rank(k->f->m, ir_vtype(k->f, v));
     nest_enter(k->n, -1);
-    lval a = cg_gep(c, cg_mem(c, d->ta), d->a, k0);
-    lval b = cg_gep(c, cg_mem(c, d->tb), d->b, LLVMBuildMul(c->b, k0, cg_i64(c, d->width), ""));
-    nest_leave(k->n, -1);
-    nest_rows(k, va, d->ta, a, d->depth, d->signs, lead, d->want.rows);
-    panel *p = ARENA_NEW(k->a, panel);
-    *p = (panel){.kdim = rank - 2, .unit = d->unit, .g = d->block->g, .width = d->width, .depth = d->depth};
-    p->across = plan_along(k->p, vb) == rank - 1;
-    nest_panels(k, vb, d->tb, b, p, false, lead, d->want.columns);
+    if (q == 0) {
+        lval a = cg_gep(c, cg_mem(c, d->ta), d->a, k0);
+        nest_leave(k->n, -1);
+        nest_rows(k, v, d->ta, a, d->depth, d->signs, lead, d->want.rows);
+    } else {
+        lval b = cg_gep(c, cg_mem(c, d->tb), d->b, LLVMBuildMul(c->b, k0, cg_i64(c, d->width), ""));
+        nest_leave(k->n, -1);
+        panel *p = ARENA_NEW(k->a, panel);
+        *p = (panel){.kdim = rank - 2, .unit = d->unit, .g = d->block->g, .width = d->width, .depth = d->depth};
+        p->across = plan_along(k->p, v) == rank - 1;
+        nest_panels(k, v, d->tb, b, p, false, lead, d->want.columns);
+    }
     nest_enter(k->n, -1);
 }
 
@@ -125,11 +138,38 @@ int64_t dot_steps(const kern *k, ir_op o)
     return plan_dot_steps(k->p, o, dt_bytes(d.ta));
 }
 
+bool dot_turns_apart(kern *k, ir_op o, uint32_t operand)
+{
+    dot d = dot_of(k, o, NULL, true);
+    return d.kk * dt_bytes(operand ? d.tb : d.ta) % k->c->vector_bytes == 0;
+}
+
 bool dot_blocked(const kern *k, ir_op o, ir_val acc)
 {
     const plan_val *x = &k->p->v[acc.id], *y = &k->p->v[ir_out(k->f, o, 0).id];
     const plan_step *s = &k->p->steps.at[y->step];
     return x->buffer >= 0 && x->buffer == y->buffer && s->temps.at[2] < 0;
+}
+
+/* bound - first index of `index < bound` */
+static lval left_of(kern *k, ir_op lt)
+{
+    const ir_func *f = k->f;
+    lval side[2];
+    for (uint32_t q = 0; q < 2; q++) {
+        ir_val x = ir_in(f, lt, q);
+        coords zero = {.rank = ir_type_rank(f->m, ir_vtype(f, x))};
+        for (int e = 0; e < zero.rank; e++)
+            zero.at[e] = lv_const(k->n, 0);
+        side[q] = zero.rank ? ev_point(k, x, &zero).v : ev_scalar(k, x);
+        nest_enter(k->n, -1);
+        side[q] = cg_cast(k->c, side[q], ir_type_dt(f->m, ir_vtype(f, x)), DT_I64, false, 1);
+        nest_leave(k->n, -1);
+    }
+    nest_enter(k->n, -1);
+    lval left = LLVMBuildSub(k->c->b, side[1], side[0], "");
+    nest_leave(k->n, -1);
+    return left;
 }
 
 static lval limit_along(kern *k, ir_op around, ir_val v, int dim)
@@ -141,19 +181,8 @@ static lval limit_along(kern *k, ir_op around, ir_val v, int dim)
     uint32_t n = plan_dot_limits(k->p, around, v, dim, found, STORES);
     lval most = NULL;
     for (uint32_t i = 0; i < n; i++) {
-        lval side[2];
-        for (uint32_t q = 0; q < 2; q++) {
-            ir_val x = ir_in(f, found[i], q);
-            coords zero = {.rank = ir_type_rank(f->m, ir_vtype(f, x))};
-            for (int e = 0; e < zero.rank; e++)
-                zero.at[e] = lv_const(k->n, 0);
-            side[q] = zero.rank ? ev_point(k, x, &zero).v : ev_scalar(k, x);
-            nest_enter(k->n, -1);
-            side[q] = cg_cast(c, side[q], ir_type_dt(f->m, ir_vtype(f, x)), DT_I64, false, 1);
-            nest_leave(k->n, -1);
-        }
+        lval left = left_of(k, found[i]);
         nest_enter(k->n, -1);
-        lval left = LLVMBuildSub(c->b, side[1], side[0], "");
         most = most ? cg_call2(c, CGI_smax, most, left) : left;
         nest_leave(k->n, -1);
     }
@@ -179,23 +208,86 @@ dot_limits dot_wanted(kern *k, ir_op around, ir_op o)
     return w;
 }
 
-void dot_pack(kern *k, const plan_step *s, lval turn, dot_limits want)
+void dot_prepare(kern *k, const plan_step *s)
 {
-    dot d = dot_of(k, s->op, s, true);
-    d.want = want;
-    bases(&d);
-    pack(&d, LLVMBuildMul(k->c->b, turn, cg_i64(k->c, d.kk), ""), NULL);
-    nest_leave(k->n, -1);
+    for (uint32_t i = 0; i < 2; i++)
+        share_outer(k, share_of(k, s->op, i));
+    nest_enter(k->n, -1);
 }
 
-void dot_packed(kern *k, const plan_step *s, lval turns, dot_limits want)
+typedef struct filling {
+    kern *k;
+    const plan_step *s;
+    dot_limits want;
+} filling;
+
+static void fill_turn(void *ctx, uint32_t operand, lval turn)
+{
+    const filling *x = ctx;
+    dot d = dot_of(x->k, x->s->op, x->s, true);
+    d.want = x->want;
+    bases(&d);
+    pack_one(&d, operand, LLVMBuildMul(x->k->c->b, turn, cg_i64(x->k->c, d.kk), ""), NULL);
+    nest_leave(x->k->n, -1);
+}
+
+void dot_fill(kern *k, const plan_step *s, ir_val index, lval start, lval step, lval turns, dot_limits want)
+{
+    const ir_func *f = k->f;
+    lval lines[2] = {want.rows, want.columns};
+    dtype d = ir_type_dt(f->m, ir_vtype(f, index));
+    filling x = {k, s, want};
+    for (uint32_t i = 0; i < 2; i++) {
+        dot_share *share = share_of(k, s->op, i);
+        if (!share)
+            continue;
+        share_take(k, share, cg_cast(k->c, start, d, DT_I64, false, 1), cg_cast(k->c, step, d, DT_I64, false, 1), turns,
+                   lines[i], buffer_address(k, s->temps.at[i]));
+        share_fill(k, share, index, start, step, fill_turn, &x);
+    }
+}
+
+void dot_pack(kern *k, const plan_step *s, lval turn, dot_limits want)
+{
+    for (uint32_t i = 0; i < 2; i++)
+        if (!share_of(k, s->op, i))
+            fill_turn(&(filling){k, s, want}, i, turn);
+}
+
+lval dot_used(kern *k, const plan_step *s, lval turn, lval used)
+{
+    ir_op lt[2];
+    cg *c = k->c;
+    lval most = NULL, kk = cg_i64(c, dot_of(k, s->op, s, true).kk), zero = cg_i64(c, 0);
+    if (!plan_dot_edge(k->p, s->op, lt))
+        bug("operands without an end");
+    for (uint32_t q = 0; q < 2; q++) {
+        lval left = left_of(k, lt[q]);
+        nest_enter(k->n, -1);
+        most = most ? cg_call2(c, CGI_smax, most, left) : left;
+        nest_leave(k->n, -1);
+    }
+    nest_enter(k->n, -1);
+    lval end = LLVMBuildAdd(c->b, LLVMBuildMul(c->b, turn, kk, ""), cg_call2(c, CGI_smin, most, kk), "");
+    end = cg_sel(c, cg_icmp(c, LLVMIntSGT, most, zero), end, used);
+    nest_leave(k->n, -1);
+    return end;
+}
+
+void dot_packed(kern *k, const plan_step *s, lval turns, lval used, dot_limits want)
 {
     cg *c = k->c;
     dot d = dot_of(k, s->op, s, true);
     d.want = want;
     bases(&d);
     d.c = buffer_address(k, k->p->v[ir_out(k->f, s->op, 0).id].buffer);
-    dot_multiply(&d, LLVMBuildMul(c->b, turns, cg_i64(c, d.kk / d.block->g), ""));
+    lval g = cg_i64(c, d.block->g), units = LLVMBuildMul(c->b, turns, cg_i64(c, d.kk / d.block->g), "");
+    if (used) {
+        int64_t step = dot_is_tiled(d.block) ? DOT_TILE_UNITS : 1;
+        lval some = LLVMBuildUDiv(c->b, LLVMBuildAdd(c->b, used, cg_i64(c, (step + 1) * d.block->g - 1), ""), g, "");
+        units = cg_call2(c, CGI_smin, units, LLVMBuildAnd(c->b, some, cg_i64(c, -step), ""));
+    }
+    dot_multiply(&d, units);
     nest_leave(k->n, -1);
 }
 
@@ -270,7 +362,11 @@ void whole_dot(kern *k, const plan_step *s)
     if (tc->rank == 3)
         d.c = cg_gep(c, cg_num(c, d.t), sum, LLVMBuildMul(c->b, l.i, cg_i64(c, d.m * d.n), ""));
     nest_leave(k->n, -1);
-    pack(&d, cg_i64(c, 0), tc->rank == 3 ? l.i : NULL);
+    for (uint32_t i = 0; i < 2; i++) {
+        pack_one(&d, i, cg_i64(c, 0), tc->rank == 3 ? l.i : NULL);
+        nest_leave(k->n, -1);
+    }
+    nest_enter(k->n, -1);
     dot_multiply(&d, cg_i64(c, d.kk / d.block->g));
     if (tc->rank == 3) {
         loop_end(c, &l);

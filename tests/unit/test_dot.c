@@ -3,13 +3,17 @@
  * A kernel of .tile source is compiled for this machine and for named levels below it, with tiles of odd and even
  * extents, b row by row or transposed, over sizes off every block. Each result is held against float64 sums (with NaN
  * and infinities among the operands where floats are), and all results of one K, type and target must be the same bits,
- * whatever the tiles: an element's order of summing depends on nothing else. Columns and rows beyond the result keep
- * what they held.
+ * whatever the tiles: an element's order of summing depends on nothing else; and whether each program packs its operands
+ * or all share them, in one thread, in several, or where the memory for sharing is not to be had. Columns and rows beyond
+ * the result keep what they held. Code for AMX runs everywhere that AVX-512 is, with the instructions on tiles told by C
+ * (amx_kit.h; in one thread), and by themselves where there are such.
  */
 #include "tests/unit/dot_kit.h"
 
 #include <check.h>
 #include <math.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -99,11 +103,52 @@ static abi_entry *made(arena *a, const kind *k, const dot_level *l, tiles t, boo
     return entry;
 }
 
-/* c with a margin of a row, filled beforehand */
-static void multiply(abi_entry *entry, void *room, tiles t, bool nt, int64_t k, void *a, void *b, void *c)
+/* ---- a launch ---- */
+/* each program its own operands; shared, one thread; shared, several threads, a program a claim */
+enum { WAY_OWN, WAY_SHARED, WAY_THREADS, WAYS, THREADS = 3 };
+
+typedef struct launch {
+    abi_host host; /* first */
+    abi_entry *entry;
+    const uint64_t *args;
+    char *rooms, *block;
+    int64_t programs, block_bytes;
+    _Atomic int64_t next;
+    _Atomic int threads, asked;
+    pthread_mutex_t lock;
+} launch;
+
+static void *shared(abi_host *h, int64_t zeroed, int64_t bytes)
 {
-    abi_host host = {0};
-    abi_thread th = {.host = &host, .buffer = room, .buffer_bytes = DOT_ROOM};
+    launch *l = (launch *)(void *)h;
+    ck_assert(zeroed > 0 && bytes > 0);
+    pthread_mutex_lock(&l->lock);
+    if (!l->block) {
+        l->block_bytes = zeroed + bytes;
+        l->block = aligned_alloc(64, (size_t)(l->block_bytes + 63) / 64 * 64);
+        ck_assert(l->block);
+        memset(l->block, 0, (size_t)zeroed);
+        memset(l->block + zeroed, 0xff, (size_t)bytes);
+    }
+    ck_assert(zeroed + bytes == l->block_bytes);
+    pthread_mutex_unlock(&l->lock);
+    l->asked++;
+    return l->block;
+}
+
+static void *run_some(void *ctx)
+{
+    launch *l = ctx;
+    abi_thread th = {.host = &l->host, .buffer_bytes = DOT_ROOM};
+    th.buffer = l->rooms + (int64_t)DOT_ROOM * l->threads++;
+    for (int64_t i; (i = l->next++) < l->programs;)
+        l->entry(l->args, i, i + 1, &th);
+    return NULL;
+}
+
+/* c with a margin of a row, filled beforehand; did programs ask for what they share? */
+static bool multiply(abi_entry *entry, char *rooms, tiles t, bool nt, int64_t k, void *a, void *b, void *c, int way)
+{
     int64_t gm = (M + t.bm - 1) / t.bm, gn = (N + t.bn - 1) / t.bn;
     uint64_t args[] = {(uint64_t)gm,
                        (uint64_t)gn,
@@ -123,7 +168,18 @@ static void multiply(abi_entry *entry, void *room, tiles t, bool nt, int64_t k, 
                        N,
                        N,
                        1};
-    entry(args, 0, gm * gn, &th);
+    launch l = {.entry = entry, .args = args, .rooms = rooms, .programs = gm * gn};
+    pthread_t ids[THREADS];
+    pthread_mutex_init(&l.lock, NULL);
+    l.host.shared = way == WAY_OWN ? NULL : shared;
+    for (int i = 1; i < THREADS && way == WAY_THREADS; i++)
+        ck_assert_int_eq(pthread_create(&ids[i], NULL, run_some, &l), 0);
+    run_some(&l);
+    for (int i = 1; i < THREADS && way == WAY_THREADS; i++)
+        pthread_join(ids[i], NULL);
+    pthread_mutex_destroy(&l.lock);
+    free(l.block);
+    return l.asked > 0;
 }
 
 static void compare(const kind *k, const void *c, int64_t depth, const dot_level *l)
@@ -149,15 +205,22 @@ static void compare(const kind *k, const void *c, int64_t depth, const dot_level
         }
 }
 
+/* is one operand or the other wanted twice? */
+static bool shares(tiles t)
+{
+    return (M + t.bm - 1) / t.bm >= 2 || (N + t.bn - 1) / t.bn >= 2;
+}
+
 static void run_kind(const kind *k, const dot_level *l)
 {
     static const int64_t depths[] = {1, 63, 1111};
     int out = strcmp(k->out, "f64") == 0 ? 8 : 4;
     size_t bytes = (size_t)(M * N * out), margin = (size_t)(N * out);
-    char *room = aligned_alloc(4096, DOT_ROOM), *c = malloc(bytes + margin), *first = malloc(bytes * COUNTOF(depths));
+    char *room = aligned_alloc(4096, (size_t)THREADS * DOT_ROOM), *c = malloc(bytes + margin),
+         *first = malloc(bytes * COUNTOF(depths));
     void *a = malloc(M * 1111 * 8), *b = malloc(N * 1111 * 8);
     ck_assert(room && c && first && a && b);
-    memset(room, 0xff, DOT_ROOM); /* NaN wherever a hole is not filled */
+    memset(room, 0xff, (size_t)THREADS * DOT_ROOM); /* NaN wherever a hole is not filled */
     for (size_t s = 0; s < COUNTOF(shapes); s++)
         for (int nt = 0; nt < 2; nt++) {
             arena ar;
@@ -170,26 +233,30 @@ static void run_kind(const kind *k, const dot_level *l)
                     put(k, 0, a, i, value(k, 0, i / depth, i % depth));
                 for (int64_t i = 0; i < N * depth; i++)
                     put(k, 1, b, nt ? i : i % depth * N + i / depth, value(k, 1, i / depth, i % depth));
-                memset(c, EDGE, bytes + margin);
-                amx.products = 0;
-                multiply(entry, room, shapes[s], nt, depth, a, b, c);
-                ck_assert(!amx.on && (amx.products > 0) == (l->told && has_tiles(k, shapes[s])));
-                for (size_t i = 0; i < margin; i++)
-                    ck_assert_msg(c[bytes + i] == EDGE, "written past the end");
-                if (s == 0 && !nt) {
+                for (int way = 0; way < (l->told ? WAY_THREADS : WAYS); way++) {
+                    memset(c, EDGE, bytes + margin);
+                    amx.products = 0;
+                    bool asked = multiply(entry, room, shapes[s], nt, depth, a, b, c, way);
+                    ck_assert_msg(asked == (way != WAY_OWN && shares(shapes[s])), "%d x %d, way %d: shared %d",
+                                  shapes[s].bm, shapes[s].bn, way, asked);
+                    ck_assert(!amx.on && (amx.products > 0) == (l->told && has_tiles(k, shapes[s])));
+                    for (size_t i = 0; i < margin; i++)
+                        ck_assert_msg(c[bytes + i] == EDGE, "written past the end");
+                    if (s == 0 && !nt && way == WAY_OWN) {
+                        compare(k, c, depth, l);
+                        memcpy(first + q * bytes, c, bytes);
+                    }
+                    ck_assert_msg(memcmp(first + q * bytes, c, bytes) == 0 || k->special,
+                                  "%s on '%s', K %lld: tiles of %d x %d, way %d, give other bits", k->type[0], l->name,
+                                  (long long)depth, shapes[s].bm, shapes[s].bn, way);
+                    for (int64_t i = 0; i < M * N && k->special; i++) { /* NaN may have any sign and payload */
+                        double x = out == 8 ? ((double *)(void *)c)[i] : (double)((float *)(void *)c)[i];
+                        ck_assert_msg(isnan(x) || memcmp(first + q * bytes + i * out, c + i * out, (size_t)out) == 0,
+                                      "%s on '%s', K %lld: tiles of %d x %d, way %d, give other bits", k->type[0],
+                                      l->name, (long long)depth, shapes[s].bm, shapes[s].bn, way);
+                    }
                     compare(k, c, depth, l);
-                    memcpy(first + q * bytes, c, bytes);
                 }
-                ck_assert_msg(memcmp(first + q * bytes, c, bytes) == 0 || k->special,
-                              "%s on '%s', K %lld: tiles of %d x %d give other bits", k->type[0], l->name,
-                              (long long)depth, shapes[s].bm, shapes[s].bn);
-                for (int64_t i = 0; i < M * N && k->special; i++) { /* NaN may have any sign and payload */
-                    double x = out == 8 ? ((double *)(void *)c)[i] : (double)((float *)(void *)c)[i];
-                    ck_assert_msg(isnan(x) || memcmp(first + q * bytes + i * out, c + i * out, (size_t)out) == 0,
-                                  "%s on '%s', K %lld: tiles of %d x %d give other bits", k->type[0], l->name,
-                                  (long long)depth, shapes[s].bm, shapes[s].bn);
-                }
-                compare(k, c, depth, l);
             }
             image_free(&im);
             arena_fini(&ar);
