@@ -218,6 +218,18 @@ static void classify_loop(plan *p, ir_op o)
         classify_region(p, ir_op_region(f, o, i));
 }
 
+/* a row less its mean, say: read and subtracted again it costs less than a buffer that takes the row's place in the
+ * cache */
+static bool is_shifted_row(const plan *p, ir_op o)
+{
+    const ir_func *f = p->f;
+    ir_code code = ir_op_code(f, o);
+    if (code != IR_OP_add && code != IR_OP_sub)
+        return false;
+    ir_op x = ir_def(f, ir_in(f, o, 0)), y = ir_def(f, ir_in(f, o, 1));
+    return x.id && y.id && ir_op_code(f, x) == IR_OP_load && plan_rereads(p, x) && ir_op_code(f, y) == IR_OP_splat;
+}
+
 static void classify_op(plan *p, ir_op o)
 {
     const ir_func *f = p->f;
@@ -249,6 +261,8 @@ static void classify_op(plan *p, ir_op o)
                 false);
         else if (is_view(code) || (code == IR_OP_load && plan_rereads(p, o)))
             set(p, v, VC_SYM, data || code == IR_OP_load);
+        else if (is_shifted_row(p, o))
+            set(p, v, VC_SYM, true);
         else if (is_cheap(code) && !data)
             set(p, v, VC_SYM, false);
         else

@@ -58,6 +58,15 @@ typedef struct stream {
     VEC(lval) at; /* its loads */
 } stream;
 
+/* 16 bytes of memory for each lane, window.c */
+typedef struct window {
+    lval row, first; /* lane 0's address, of the row and of this chunk */
+    lval whole;      /* the first load's lanes: an insertion of the last */
+    int64_t step;    /* from lane to lane */
+    lblock block;
+    lval words[4]; /* NULL: nothing but the first load so far */
+} window;
+
 typedef struct nest {
     kern *k;
     int inner; /* level of the vector loop; -1: straight-line code */
@@ -74,14 +83,16 @@ typedef struct nest {
     map64 outer_memo, inner_memo;
     VEC(lv) memo;
     map64 splats;
-    map64 wide; /* products.c: values of whole blocks, for one chunk; ids in wides */
+    map64 wide;   /* products.c: values of whole blocks, for one row of a chunk; ids in wides */
+    map64 shared; /* likewise, for all rows of a chunk */
     VEC(lval) wides;
     VEC(stream) streams;
-    bool prefix;       /* what the stores of a row write is its beginning: masks that the main part takes as true */
-    lval sure;         /* i1, of a row: the compares in its masks hold for a beginning, none wraps; NULL = always */
-    lval live;         /* i1, of the tail's chunk: some lane is stored; NULL = no store yet */
-    VEC(lval) limits;  /* i64: elements for which an assumption holds, known before the vector loop */
-    VEC(lval) aligned; /* i1: the rows that streaming stores go to begin at a vector boundary */
+    VEC(window) windows; /* of one row of a chunk */
+    bool prefix;         /* what the stores of a row write is its beginning: masks that the main part takes as true */
+    lval sure;           /* i1, of a row: the compares in its masks hold for a beginning, none wraps; NULL = always */
+    lval live;           /* i1, of the tail's chunk: some lane is stored; NULL = no store yet */
+    VEC(lval) limits;    /* i64: elements for which an assumption holds, known before the vector loop */
+    VEC(lval) aligned;   /* i1: the rows that streaming stores go to begin at a vector boundary */
 } nest;
 
 /* a row that an earlier nest of the program read from memory, end to end */
@@ -157,6 +168,12 @@ lval mem_mask(nest *n, ir_op o, uint32_t operand, uint32_t at); /* of a load or 
 lval mem_spanned(nest *n, lty bits, lval first, int64_t step, int lanes);
 lval mem_zeros(kern *k);                     /* address of 64 bytes of zeros */
 lval mem_or_zeros(kern *k, lval p, lval on); /* p, or that where on (NULL = yes) is false */
+
+/* window.c: a load of lanes `step` bytes apart, of so many bits each, from memory that others have loaded; NULL: none has. p:
+ * the row's address */
+lval window_load(nest *n, ir_op o, lty bits, lval p, int64_t step);
+/* the load made `whole`, from `first` on at this chunk */
+void window_note(nest *n, ir_op o, lty bits, lval p, lval first, int64_t step, lval whole);
 
 /* fetch.c */
 void note_read(nest *n, ir_op o, lval base, int64_t bytes); /* load o reads all of a program's row */

@@ -15,6 +15,7 @@ void nest_straight(nest *n, kern *k)
     map_init(&n->inner_memo, k->a);
     map_init(&n->splats, k->a);
     map_init(&n->wide, k->a);
+    map_init(&n->shared, k->a);
     coords none = {0};
     vec_push(k->a, &n->sets, none);
 }

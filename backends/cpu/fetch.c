@@ -7,7 +7,8 @@
  *                                          contiguous, while the last of them runs: reads and writes in even turns are
  *                                          what memory does best, and the nests before it find their row in the cache.
  *                                          Or while the one before runs, where that has much arithmetic
- *   sums of rows                           a group of rows or FETCH_AHEAD bytes on, at the loads themselves
+ *   sums of rows                           a group of rows or FETCH_AHEAD bytes on, at the loads themselves, into the
+ *                                          first-level cache: a vector across lines waits twice for the second
  *
  * A prefetch can't fault; at worst it is for nothing. Figures: docs/performance.md.
  */
@@ -128,8 +129,8 @@ void note_stream(nest *n, ir_op o, lv p, lval where)
     vec_push(k->a, &t->at, where);
 }
 
-/* Of rows side by side, what the rows after these hold at this place; where that is far, what follows in these; of one row
- * at a time, what follows: rows mostly lie one behind the other. */
+/* Of rows side by side, what the rows after these hold at this place; where that is far, what follows in these; of one
+ * row at a time, what follows: rows mostly lie one behind the other. */
 #define FAR (256 << 10)
 #define NEAR (12 << 10)
 
@@ -173,7 +174,7 @@ void fetch_streams(nest *n, const uint32_t *own, int side, int64_t rows, int unr
         for (int64_t x = 0; x < lines; x++) {
             lval where = s->at.at[x * places / lines];
             LLVMPositionBuilder(c->b, LLVMGetInstructionParent(where), where);
-            fetch(n, base, LLVMBuildMul(c->b, n->turn, cg_i64(c, s->step), ""), x * LINE, LEVEL_2);
+            fetch(n, base, LLVMBuildMul(c->b, n->turn, cg_i64(c, s->step), ""), x * LINE, LEVEL_1);
             stay(c);
         }
     }

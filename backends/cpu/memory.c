@@ -226,13 +226,15 @@ lval mem_spanned(nest *n, lty bits, lval first, int64_t step, int lanes)
 }
 
 /* a load and an insertion a lane: faster than a gather, and there is none for narrow elements */
-static lval strided_load(nest *n, lty mem, lv p, lval mask, lval other)
+static lval strided_load(nest *n, ir_op o, lty mem, lv p, lval mask, lval other)
 {
     kern *k = n->k;
     cg *c = k->c;
     lty bits = mem == c->ptr ? mem : LLVMIntTypeInContext(c->cx, bytes_of(c, mem) * 8);
     lval first = lane_index(n, p);
     lval x = mask || mem == c->ptr || bytes_of(c, mem) > 4 ? NULL : mem_spanned(n, bits, first, p.k, n->lanes);
+    if (!x && !mask)
+        x = window_load(n, o, bits, p.v, p.k);
     if (x)
         return cg_bits(c, x, cg_vec(mem, n->lanes));
     x = LLVMGetPoison(cg_vec(bits, n->lanes));
@@ -241,6 +243,8 @@ static lval strided_load(nest *n, lty mem, lv p, lval mask, lval other)
         at = mem_or_zeros(k, at, mask ? cg_extract(c, mask, i) : NULL);
         x = cg_insert(c, x, cg_load(c, bits, at, bytes_of(c, mem)), i);
     }
+    if (!mask)
+        window_note(n, o, bits, p.v, first, p.k, x);
     x = cg_bits(c, x, cg_vec(mem, n->lanes));
     return mask && other ? cg_sel(c, mask, x, other) : x;
 }
@@ -279,7 +283,7 @@ lv mem_load(nest *n, ir_op o, uint32_t index)
         r.v = mask ? one_masked_load(n, mem, at, mask, other) : cg_load(c, mem, at, bytes_of(c, mem));
         r.form = p.form == LV_UNI && !mask ? LV_UNI : LV_VEC;
     } else if (strided) {
-        r.v = strided_load(n, mem, p, mask, other);
+        r.v = strided_load(n, o, mem, p, mask, other);
         note_stream(n, o, p, r.v);
     } else {
         r.v = vector_load(c, mem, at, mask, other, n->lanes);

@@ -398,6 +398,7 @@ static void chunk(kern *k, body *b, int slot)
     nest *n = &b->n;
     map_clear(&n->inner_memo);
     map_clear(&n->wide);
+    map_clear(&n->shared);
     if (b->panel) {
         panel_chunk(k, b);
         return;
@@ -408,6 +409,8 @@ static void chunk(kern *k, body *b, int slot)
     }
     for (b->row = 0; b->row < b->jam; b->row++) {
         n->own = b->own[b->row];
+        map_clear(&n->wide);
+        n->windows.n = 0;
         chunk_row(k, b, slot);
     }
     n->own = 0;

@@ -18,6 +18,7 @@
 #include <string.h>
 
 #define MAX_GROUPS 64
+#define CHEAP 2 /* loads of a vector that are sooner done again for the next row than kept in a register, and spilled */
 
 typedef struct blocks {
     nest *n;
@@ -334,11 +335,12 @@ static lval bytes_at(blocks *b, ir_val v, const place *at)
         own.at[own.rank - 1] = lv_const(n, at->from);
     uint64_t key = (uint64_t)v.id << 32 | (uint64_t)coords_id(n, &own) << 8 | (uint64_t)b->group;
     uint32_t id;
-    if (map_get(&n->wide, key, &id))
+    map64 *known = b->per > CHEAP ? &n->shared : &n->wide;
+    if (map_get(known, key, &id))
         return n->wides.at[id];
     lval x = made(b, v, at);
     vec_push(n->k->a, &n->wides, x);
-    map_set(&n->wide, key, n->wides.n - 1);
+    map_set(known, key, n->wides.n - 1);
     return x;
 }
 
@@ -447,6 +449,11 @@ static side side_of(blocks *b, ir_val v, const place *at)
     return s;
 }
 
+static int64_t most_of(const side *s)
+{
+    return -s->low > s->high ? -s->low : s->high;
+}
+
 static lval side_value(blocks *b, const side *s)
 {
     cg *c = b->n->k->c;
@@ -547,12 +554,12 @@ static lval bias(blocks *b, const side *t)
     own.at[own.rank - 1] = lv_const(n, t->at.from);
     uint64_t key = (uint64_t)t->v.id << 32 | (uint64_t)coords_id(n, &own) << 8 | 0x80 | (uint64_t)b->group;
     uint32_t id;
-    if (map_get(&n->wide, key, &id))
+    if (map_get(&n->shared, key, &id))
         return n->wides.at[id];
     lval y = side_value(b, t), zero = LLVMConstNull(cg_vec(c->i32, b->width / 4));
     lval x = LLVMBuildSub(c->b, zero, dot4(b, zero, cg_int(LLVMTypeOf(y), -128), y, false), "");
     vec_push(n->k->a, &n->wides, x);
-    map_set(&n->wide, key, n->wides.n - 1);
+    map_set(&n->shared, key, n->wides.n - 1);
     nest_leave(n, n->inner);
     return x;
 }
@@ -598,7 +605,15 @@ typedef struct sums {
     lval v[MAX_GROUPS];
     int block[MAX_GROUPS][16]; /* that each lane holds a part of */
     int n, width;              /* vectors; lanes of one */
+    int64_t most;              /* a lane's magnitude at most */
 } sums;
+
+/* fold within 128 bits, of sums that fit 16: one shuffle, not two, and the addition is a product by ones */
+static lval fold_narrow(cg *c, lval x, lval y)
+{
+    lval both = cg_call(c, CGI_packssdw_512, NULL, 0, (lval[]){x, y}, 2);
+    return madd16(c, both, cg_int(LLVMTypeOf(both), 1));
+}
 
 /* neighbours added, of two vectors into one: within 128 bits, or whole 128 bits */
 static void fold(cg *c, sums *s, bool within_lane)
@@ -620,10 +635,14 @@ static void fold(cg *c, sums *s, bool within_lane)
         lval x = s->v[2 * i], y = s->v[j];
         for (int q = 0; q < w; q++)
             block[q] = even[q] < w ? s->block[2 * i][even[q]] : s->block[j][even[q] - w];
-        s->v[i] = LLVMBuildAdd(c->b, cg_shuffle(c, x, y, even, w), cg_shuffle(c, x, y, odd, w), "");
+        if (within_lane && w == 16 && s->most <= INT16_MAX)
+            s->v[i] = fold_narrow(c, x, y);
+        else
+            s->v[i] = LLVMBuildAdd(c->b, cg_shuffle(c, x, y, even, w), cg_shuffle(c, x, y, odd, w), "");
         memcpy(s->block[i], block, sizeof block);
     }
     s->n = (s->n + 1) / 2;
+    s->most *= 2;
 }
 
 static lval in_order(cg *c, const sums *s, int lanes)
@@ -708,6 +727,8 @@ lv products(nest *n, const ir_op *o, int count, uint32_t at)
     for (int i = 0; i < count; i++)
         sides_of(&b, o[i], at, &x[i], &y[i]);
     sums s = {.n = n->lanes / b.per, .width = b.width / 4};
+    for (int i = 0; i < count; i++)
+        s.most += 4 * b.parts * most_of(&x[i]) * most_of(&y[i]);
     int each = (int)(b.extent < b.width ? b.extent : b.width) / 4;
     for (int g = 0; g < s.n; g++) {
         lval sum = LLVMConstNull(cg_vec(c->i32, s.width));
