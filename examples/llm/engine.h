@@ -34,6 +34,7 @@ typedef struct engine_options {
     engine_mode mode;
     const char *kernels; /* folder of the kernel library; NULL: found */
     void (*progress)(void *ctx, const char *what, int32_t done, int32_t of); /* of compiling; NULL: not wanted */
+    void *progress_ctx;
 } engine_options;
 
 typedef enum logits_want { LOGITS_NONE, LOGITS_LAST, LOGITS_ALL } logits_want;
@@ -59,7 +60,8 @@ uint64_t engine_cache_bytes(const engine *e);
 double engine_parameters(const engine *e); /* numbers in the model's weights */
 int32_t engine_threads(const engine *e);
 
-/* Appends n tokens to a sequence, in chunks. With LOGITS_LAST engine_logits(e, 0) is the last one's; with LOGITS_ALL
+enum { ENGINE_CHUNK = 512 };
+/* Appends n tokens to a sequence, in chunks of ENGINE_CHUNK. With LOGITS_LAST engine_logits(e, 0) is the last one's; with LOGITS_ALL
  * `fn` is given all of them. False + *err; then the sequence is as it was. */
 bool engine_eval(engine *e, int32_t seq, const int32_t *ids, int64_t n, logits_want want, logits_fn *fn, void *ctx,
                  tile_error *err);

@@ -14,12 +14,12 @@
 #include "examples/llm/engine.h"
 
 enum {
-    CHUNK = 512,       /* tokens of a step at most */
-    FEW = 8,           /* sequences of a captured step */
-    SHORT = 16,        /* tokens of a prompt that is not worth packing weights for */
-    LOGIT_ROWS = 64,   /* rows of logits at a time where all are asked for */
-    TILE_ROWS = 64,    /* of products of many rows; four times as many where that divides */
-    REPEAT_LIMIT = 256 /* tokens that a repetition penalty looks back on at most */
+    CHUNK = ENGINE_CHUNK, /* tokens of a step at most */
+    FEW = 8,              /* sequences of a captured step */
+    SHORT = 16,           /* tokens of a prompt that is not worth packing weights for */
+    LOGIT_ROWS = 64,      /* rows of logits at a time where all are asked for */
+    TILE_ROWS = 64,       /* of products of many rows; four times as many where that divides */
+    REPEAT_LIMIT = 256    /* tokens that a repetition penalty looks back on at most */
 };
 
 /* kernels.def names them */
@@ -118,7 +118,7 @@ struct engine {
     bool warmed[CHUNK + 1];   /* prompts of so many tokens were prepared */
     bool prepare;             /* op_launch compiles and reserves, and runs nothing */
     bool profile;
-    launch_time *turns; /* of a step, in order */
+    launch_time *turns;               /* of a step, in order */
     uint32_t nturns, turn, turn_room; /* turn: of the next launch */
     const char *labels[K_COUNT];
     engine_time sorted[K_COUNT];

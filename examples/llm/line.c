@@ -9,12 +9,16 @@
 #include "base/base.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <histedit.h>
+#include <langinfo.h>
+#include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <wchar.h>
 
 struct line_reader {
     bool terminal;
@@ -50,6 +54,36 @@ const volatile sig_atomic_t *line_halted(void)
     return &halted;
 }
 
+/* One character, for libedit. Its own reader goes on reading after a signal, so that Ctrl-C would do nothing. Bytes that
+ * begin no character are dropped. */
+static int get_char(EditLine *el, wchar_t *out)
+{
+    mbstate_t state = {0};
+    char c;
+    (void)el;
+    for (;;) {
+        ssize_t n = halted ? -1 : read(STDIN_FILENO, &c, 1);
+        if (halted)
+            errno = EINTR;
+        if (n < 0 && errno == EINTR && !halted)
+            continue;
+        if (n <= 0)
+            return (int)n;
+        size_t got = mbrtowc(out, &c, 1, &state);
+        if (got <= 1)
+            return 1;
+        if (got == (size_t)-1)
+            state = (mbstate_t){0};
+    }
+}
+
+/* libedit takes bytes for what the locale says they are; models want UTF-8 */
+static void use_utf8(void)
+{
+    if (!setlocale(LC_CTYPE, "") || strcmp(nl_langinfo(CODESET), "UTF-8") != 0)
+        (void)setlocale(LC_CTYPE, "C.UTF-8");
+}
+
 static char *prompt(EditLine *el)
 {
     static char first[] = "> ", further[] = ". ";
@@ -78,6 +112,7 @@ static char *history_file(void)
 
 static bool open_editor(line_reader *r)
 {
+    use_utf8();
     r->el = el_init("llm", stdin, stdout, stderr);
     r->history = history_init();
     if (!r->el || !r->history)
@@ -86,6 +121,7 @@ static bool open_editor(line_reader *r)
     history(r->history, &r->event, H_SETUNIQUE, 1);
     el_set(r->el, EL_PROMPT, prompt);
     el_set(r->el, EL_CLIENTDATA, r);
+    el_set(r->el, EL_GETCFN, get_char);
     el_set(r->el, EL_EDITOR, "emacs");
     el_set(r->el, EL_HIST, history, r->history);
     el_set(r->el, EL_SIGNAL, 0);
@@ -110,10 +146,28 @@ line_reader *line_open(void)
     return r;
 }
 
+/* written beside, then renamed: a full disk costs what is new, not what was there */
+static void save_history(line_reader *r)
+{
+    char path[4200];
+    int n = snprintf(path, sizeof path, "%s.%ld", r->file, (long)getpid());
+    int fd = n > 0 && (size_t)n < sizeof path ? open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600) : -1;
+    FILE *f = fd >= 0 ? fdopen(fd, "w") : NULL;
+    if (!f) {
+        if (fd >= 0)
+            close(fd);
+        return;
+    }
+    bool ok = history(r->history, &r->event, H_SAVE_FP, f) >= 0 && fflush(f) == 0 && !ferror(f);
+    ok = fclose(f) == 0 && ok && rename(path, r->file) == 0;
+    if (!ok)
+        (void)unlink(path);
+}
+
 void line_close(line_reader *r)
 {
     if (r->history && r->file)
-        history(r->history, &r->event, H_SAVE, r->file);
+        save_history(r);
     if (r->history)
         history_end(r->history);
     if (r->el)

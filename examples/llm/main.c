@@ -2,6 +2,7 @@
 #include "examples/llm/options.h"
 #include "base/base.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -30,7 +31,10 @@ int main(int argc, char **argv)
             continue;
         if (!options_parse(&commands[i], argc, argv, &o))
             return EXIT_USAGE;
-        return o.help ? EXIT_DONE : commands[i].run(&o);
+        int code = o.help ? EXIT_DONE : commands[i].run(&o);
+        if ((fflush(stdout) != 0 || ferror(stdout)) && code == EXIT_DONE)
+            code = complain("cannot write to standard output: %s", strerror(errno));
+        return code;
     }
     fprintf(stderr, "llm: unknown command '%s'; `llm --help` lists them\n", argv[1]);
     return EXIT_USAGE;

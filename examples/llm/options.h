@@ -42,6 +42,7 @@ typedef struct session {
     tokenizer *tok;
     engine *eng;
     double load_seconds;
+    bool streaming; /* text is being written: no bar may be drawn over it */
 } session;
 
 /* 0, or an exit code after what is wrong was said; with_engine false: model and tokenizer alone */

@@ -49,21 +49,34 @@ static bool give(reply *r, size_t *given, bool last)
 {
     size_t held, stop = find_stop(r, *given, &held), to = stop < r->text.n ? stop : last ? r->text.n : held;
     bool stopped = stop < r->text.n;
-    if (to > *given && r->put)
+    if (to > *given && r->put) {
+        r->s->streaming = true;
         r->put(r->ctx, (str){r->text.p + *given, to - *given});
+    }
     *given = to;
     if (stopped)
         r->text.n = stop;
     return stopped;
 }
 
-static bool evaluate(reply *r, token_list *tokens, tile_error *err)
+static bool halted(const reply *r)
+{
+    return r->halt && *r->halt;
+}
+
+/* what the cache lacks of `tokens`, by the engine's own chunks, so that it can be stopped between them */
+static reply_end evaluate(reply *r, const token_list *tokens, tile_error *err)
 {
     engine *e = r->s->eng;
-    int64_t from = engine_reuse(e, 0, tokens->at, (int64_t)tokens->n);
-    r->reused = from;
-    r->prompt_tokens = (int64_t)tokens->n - from;
-    return engine_eval(e, 0, tokens->at + from, (int64_t)tokens->n - from, LOGITS_LAST, NULL, NULL, err);
+    int64_t n = (int64_t)tokens->n, m;
+    for (int64_t i = engine_reuse(e, 0, tokens->at, n); i < n; i += m) {
+        m = n - i < ENGINE_CHUNK ? n - i : ENGINE_CHUNK;
+        if (halted(r))
+            return REPLY_HALTED;
+        if (!engine_eval(e, 0, tokens->at + i, m, i + m < n ? LOGITS_NONE : LOGITS_LAST, NULL, NULL, err))
+            return REPLY_FAULT;
+    }
+    return REPLY_DONE;
 }
 
 /* room for one token more, or an end */
@@ -80,10 +93,7 @@ static reply_end make_room(reply *r, token_list *tokens, bool *again, tile_error
             return REPLY_CONTEXT;
     } while ((int64_t)tokens->n > engine_context(r->s->eng));
     *again = true;
-    int64_t from = engine_reuse(r->s->eng, 0, tokens->at, (int64_t)tokens->n);
-    return engine_eval(r->s->eng, 0, tokens->at + from, (int64_t)tokens->n - from, LOGITS_LAST, NULL, NULL, err)
-               ? REPLY_DONE
-               : REPLY_FAULT;
+    return evaluate(r, tokens, err);
 }
 
 static reply_end draw_all(reply *r, token_list *tokens, token_stream *stream, double start, size_t *given,
@@ -92,7 +102,7 @@ static reply_end draw_all(reply *r, token_list *tokens, token_stream *stream, do
     for (;; r->new_tokens++) {
         int32_t id;
         bool again;
-        if (r->halt && *r->halt)
+        if (halted(r))
             return REPLY_HALTED;
         if (r->limit >= 0 && r->new_tokens >= r->limit)
             return REPLY_LENGTH;
@@ -130,14 +140,17 @@ reply_end reply_run(reply *r, token_list *tokens, tile_error *err)
     double start = clock_now();
     if (!token_stream_init(&stream, r->s->tok, false, err))
         return REPLY_FAULT;
-    reply_end end = REPLY_FAULT;
-    if (evaluate(r, tokens, err)) {
+    r->reused = engine_reuse(r->s->eng, 0, tokens->at, (int64_t)tokens->n);
+    r->prompt_tokens = (int64_t)tokens->n - r->reused;
+    reply_end end = evaluate(r, tokens, err);
+    if (end == REPLY_DONE) {
         r->prompt_seconds = clock_now() - start;
         end = draw_all(r, tokens, &stream, start, &given, err);
         r->seconds = clock_now() - start - r->prompt_seconds;
     }
     if (end != REPLY_FAULT && end != REPLY_STOP && append(r, token_stream_end(&stream), err))
         give(r, &given, true);
+    r->s->streaming = false;
     token_stream_fini(&stream);
     return end;
 }

@@ -17,14 +17,14 @@ static int usage(const char *fmt, const char *what)
     return EXIT_USAGE;
 }
 
-/* a bar on a terminal while kernels are compiled, gone afterwards */
+/* a bar on a terminal while kernels are compiled, gone afterwards; none in the middle of a reply */
 static void show_progress(void *ctx, const char *what, int32_t done, int32_t of)
 {
     enum { WIDTH = 32 };
     char bar[WIDTH + 1];
     int full = (int)((int64_t)done * WIDTH / of);
-    (void)ctx;
-    if (!isatty(STDERR_FILENO) || (full == (int)((int64_t)(done - 1) * WIDTH / of) && done > 1))
+    const session *s = ctx;
+    if (s->streaming || !isatty(STDERR_FILENO) || (full == (int)((int64_t)(done - 1) * WIDTH / of) && done > 1))
         return;
     memset(bar, ' ', WIDTH);
     memset(bar, '#', (size_t)full);
@@ -61,6 +61,7 @@ int session_open(session *s, const options *o, bool with_engine)
     if (!o->model)
         return usage("%s", "no model is given: -m MODEL");
     int wrong = engine_flags(o, &eo);
+    eo.progress_ctx = s;
     if (wrong)
         return wrong;
     s->model = model_open(o->model, &err);

@@ -53,7 +53,7 @@ bool warm_steps(engine *e, const engine_step *const *steps, int n)
     }
     e->noting = NULL;
     e->by_row = by_row;
-    ok = ok && tile_prepare_many(w.list.at, (int32_t)w.list.n, e->o.progress, NULL, e->err) == TILE_OK;
+    ok = ok && tile_prepare_many(w.list.at, (int32_t)w.list.n, e->o.progress, e->o.progress_ctx, e->err) == TILE_OK;
     arena_fini(&w.a);
     return ok;
 }

@@ -4,6 +4,7 @@
  * computed the logits that such a model must give.
  */
 #include "tests/llm/kit_model.h"
+#include "examples/llm/utf8.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,6 +50,26 @@ json_t *kit_cases(void)
         exit(1);
     }
     return j;
+}
+
+json_t *kit_chain(json_t *cases, const char *const *texts, uint32_t n, int64_t context)
+{
+    json_t *c = json_deep_copy(kit_case(cases, "llama-f32")), *chain = json_array();
+    int64_t next[257] = {0};
+    for (uint32_t i = 0; i < n; i++)
+        for (const uint8_t *p = (const uint8_t *)texts[i]; p[0] && p[1]; p++) {
+            ck_assert_msg(!next[1 + p[0]] || next[1 + p[0]] == 1 + p[1], "%s: two follow '%c'", texts[i], p[0]);
+            next[1 + p[0]] = 1 + p[1];
+        }
+    for (size_t i = 0; i < COUNTOF(next); i++)
+        json_array_append_new(chain, json_integer(next[i]));
+    json_object_set_new(c, "chain", chain);
+    json_object_set_new(c, "vocab", json_integer(COUNTOF(next)));
+    json_object_set_new(c, "dim", json_integer(320));
+    json_object_set_new(c, "ff", json_integer(64));
+    json_object_set_new(c, "layers", json_integer(1));
+    json_object_set_new(c, "context", json_integer(context));
+    return c;
 }
 
 json_t *kit_case(json_t *cases, const char *name)
@@ -181,6 +202,30 @@ static void add_layer(maker *m, int layer)
             add(m, str_fmt(m->a, "blk.%d.%s", layer, list[i].name), list[i].rows, list[i].cols);
 }
 
+/* ---- a model that says what it is told ---- */
+static void set_one(maker *m, const char *name, int64_t row, int64_t col)
+{
+    for (uint32_t i = 0; i < m->n; i++)
+        if (str_eq(m->at[i].name, str_of(name)))
+            put_number((char *)m->at[i].bytes.p + 4 * (row * m->at[i].shape[1] + col), WT_F32, 1);
+}
+
+/* "chain" says which token follows which: layers add nothing, token i is the unit vector i, its successor's row in the
+ * head has its one there */
+static void make_chain(maker *m, const json_t *chain)
+{
+    int64_t n = (int64_t)json_array_size(chain);
+    ck_assert_int_le(n, kit_int(m->c, "dim"));
+    ck_assert_str_eq(kit_str(m->c, "type"), "F32");
+    for (uint32_t i = 0; i < m->n; i++)
+        if (!has(m->at[i].name, "norm"))
+            memset((char *)m->at[i].bytes.p, 0, m->at[i].bytes.n);
+    for (int64_t i = 0; i < n; i++) {
+        set_one(m, "token_embd.weight", i, i);
+        set_one(m, "output.weight", json_integer_value(json_array_get(chain, (size_t)i)), i);
+    }
+}
+
 static void make_tensors(maker *m, arena *a, const json_t *c)
 {
     int64_t dim = kit_int(c, "dim"), words = kit_int(c, "vocab");
@@ -197,6 +242,8 @@ static void make_tensors(maker *m, arena *a, const json_t *c)
         for (size_t i = 0; i < json_array_size(factors); i++)
             put_number((char *)m->at[m->n - 1].bytes.p + i * 4, WT_F32, json_number_value(json_array_get(factors, i)));
     }
+    if (json_object_get(c, "chain"))
+        make_chain(m, json_object_get(c, "chain"));
 }
 
 /* ---- GGUF ---- */
@@ -260,16 +307,32 @@ static void key_rope(table *t, const json_t *c)
         key_u32(t, ".rope.scaling.original_context_length", kit_int(r, "original_max_position_embeddings"));
 }
 
+/* a word of the vocabulary: two letters, or where the case has a chain, the byte i - 1 as GPT-2 spells it */
+static str word(arena *a, const json_t *c, int64_t i)
+{
+    char out[4];
+    uint32_t byte = (uint32_t)i - 1, shift = 256;
+    if (i == 0)
+        return S("</s>");
+    if (!json_object_get(c, "chain"))
+        return str_fmt(a, "%c%c", 'A' + (int)i / 8, 'a' + (int)i % 8);
+    for (uint32_t k = 0; k < byte; k++)
+        shift += k <= ' ' || (k > '~' && k <= 0xa0) || k == 0xad;
+    bool plain = (byte > ' ' && byte <= '~') || (byte > 0xa0 && byte != 0xad);
+    return str_dup(a, (str){out, utf8_put(plain ? byte : shift, out)});
+}
+
 static void key_vocab(table *t, const json_t *c)
 {
     int64_t n = kit_int(c, "vocab");
+    const char *form = json_string_value(json_object_get(c, "chat_template"));
     key_str(t, "tokenizer.ggml.model", "gpt2");
     key_str(t, "tokenizer.ggml.pre", "gpt-2");
     key(t, "tokenizer.ggml.tokens", 9);
     u32(&t->b, 8);
     u64(&t->b, (uint64_t)n);
     for (int64_t i = 0; i < n; i++)
-        text(&t->b, i == 0 ? S("</s>") : str_fmt(t->b.a, "%c%c", 'A' + (int)i / 8, 'a' + (int)i % 8));
+        text(&t->b, word(t->b.a, c, i));
     key(t, "tokenizer.ggml.token_type", 9);
     u32(&t->b, 5);
     u64(&t->b, (uint64_t)n);
@@ -279,6 +342,8 @@ static void key_vocab(table *t, const json_t *c)
     u32(&t->b, 8);
     u64(&t->b, 0);
     key_u32(t, "tokenizer.ggml.eos_token_id", 0);
+    if (form)
+        key_str(t, "tokenizer.chat_template", form);
 }
 
 static void key_model(table *t, const json_t *c)
