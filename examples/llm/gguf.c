@@ -421,13 +421,6 @@ static bool read_tensors(cursor *c)
     return load_no_overlap(l, g->f, start, &spans);
 }
 
-static bool read_file(gguf *g, loader *l, const file_map *f)
-{
-    *g = (gguf){.l = l, .f = f, .keys = intern_new(l->a)};
-    cursor c = {g, 0};
-    return read_header(&c) && read_tensors(&c);
-}
-
 /* ---- split sets ---- */
 /* "x-00002-of-00005.gguf" -> "x", 2, 5 */
 static bool split_name(str path, str *prefix, int *no, int *of)
@@ -444,14 +437,16 @@ static bool split_name(str path, str *prefix, int *no, int *of)
 static bool read_split(loader *l, const file_map *f, int64_t no, int64_t of, gguf *g)
 {
     int64_t said_no = -1, said_of = -1;
-    if (!read_file(g, l, f) || !gguf_int(g, "split.no", true, 0, MAX_SPLITS, &said_no) ||
+    *g = (gguf){.l = l, .f = f, .keys = intern_new(l->a)};
+    cursor c = {g, 0};
+    if (!read_header(&c) || !gguf_int(g, "split.no", true, 0, MAX_SPLITS, &said_no) ||
         !gguf_int(g, "split.count", true, 0, MAX_SPLITS, &said_of))
         return false;
     if (said_no != no || said_of != of)
         return load_fault(l, f, gguf_find(g, "split.no")->at,
                           "expected part %lld of %lld, found a file that says it is part %lld of %lld",
                           (long long)no + 1, (long long)of, (long long)said_no + 1, (long long)said_of);
-    return true;
+    return read_tensors(&c);
 }
 
 /* all files of the set to which `path` belongs; *first becomes the one with the metadata */

@@ -108,6 +108,8 @@ static bool read_dims(config *c)
     const json_t *use = json_object_get(c->root, "use_sliding_window");
     if (use && !json_is_true(use))
         window = 0;
+    if (use && windowed_from >= layers)
+        window = 0; /* the layers from there on have it */
     if (window && use && windowed_from > 0)
         return load_fault_in(c->l, c->path, "'max_window_layers': a sliding window in some layers is not read here");
     p->layers = (int32_t)layers, p->dim = (int32_t)dim, p->ff = (int32_t)ff, p->heads = (int32_t)heads;

@@ -186,17 +186,19 @@ static void add_layer(maker *m, int layer)
 {
     int64_t dim = kit_int(m->c, "dim"), ff = kit_int(m->c, "ff"), hd = kit_int(m->c, "head_dim");
     int64_t q = kit_int(m->c, "heads") * hd, kv = kit_int(m->c, "kv_heads") * hd;
-    bool bias = kit_int(m->c, "qkv_bias") != 0, norm = strcmp(kit_str(m->c, "arch"), "qwen3") == 0;
+    bool bias = kit_int(m->c, "qkv_bias") != 0, all = kit_int(m->c, "all_bias") != 0,
+         norm = strcmp(kit_str(m->c, "arch"), "qwen3") == 0;
     const struct {
         const char *name;
         int64_t rows, cols;
         bool there;
     } list[] = {
-        {"attn_norm.weight", dim, 0, true},  {"ffn_norm.weight", dim, 0, true},  {"attn_q.weight", q, dim, true},
-        {"attn_k.weight", kv, dim, true},    {"attn_v.weight", kv, dim, true},   {"attn_output.weight", dim, q, true},
-        {"ffn_gate.weight", ff, dim, true},  {"ffn_up.weight", ff, dim, true},   {"ffn_down.weight", dim, ff, true},
-        {"attn_q.bias", q, 0, bias},         {"attn_k.bias", kv, 0, bias},       {"attn_v.bias", kv, 0, bias},
-        {"attn_q_norm.weight", hd, 0, norm}, {"attn_k_norm.weight", hd, 0, norm}};
+        {"attn_norm.weight", dim, 0, true}, {"ffn_norm.weight", dim, 0, true},   {"attn_q.weight", q, dim, true},
+        {"attn_k.weight", kv, dim, true},   {"attn_v.weight", kv, dim, true},    {"attn_output.weight", dim, q, true},
+        {"ffn_gate.weight", ff, dim, true}, {"ffn_up.weight", ff, dim, true},    {"ffn_down.weight", dim, ff, true},
+        {"attn_q.bias", q, 0, bias},        {"attn_k.bias", kv, 0, bias},        {"attn_v.bias", kv, 0, bias},
+        {"attn_output.bias", dim, 0, all},  {"ffn_gate.bias", ff, 0, all},       {"ffn_up.bias", ff, 0, all},
+        {"ffn_down.bias", dim, 0, all},     {"attn_q_norm.weight", hd, 0, norm}, {"attn_k_norm.weight", hd, 0, norm}};
     for (uint32_t i = 0; i < COUNTOF(list); i++)
         if (list[i].there)
             add(m, str_fmt(m->a, "blk.%d.%s", layer, list[i].name), list[i].rows, list[i].cols);
@@ -520,6 +522,8 @@ static void write_config(arena *a, const json_t *c, const char *folder)
         sb_putf(&b, ", \"%s\": %lld", keys[i][0], (long long)kit_int(c, keys[i][1]));
     sb_putf(&b, ", \"rms_norm_eps\": %g, \"rope_theta\": %.1f", json_number_value(json_object_get(c, "eps")),
             json_number_value(json_object_get(c, "rope_base")));
+    if (kit_int(c, "window"))
+        sb_putf(&b, ", \"sliding_window\": %lld", (long long)kit_int(c, "window"));
     if (rope) {
         char *s = json_dumps(rope, 0);
         sb_putf(&b, ", \"rope_scaling\": %s", s);

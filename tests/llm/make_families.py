@@ -67,6 +67,8 @@ def tensors(c):
                    p + "attn_output.weight": (D, Q), p + "ffn_gate.weight": (F, D), p + "ffn_up.weight": (F, D), p + "ffn_down.weight": (D, F)}
         if c["qkv_bias"]:
             shapes |= {p + "attn_q.bias": (Q,), p + "attn_k.bias": (K,), p + "attn_v.bias": (K,)}
+        if c.get("all_bias"):
+            shapes |= {p + "attn_output.bias": (D,), p + "ffn_gate.bias": (F,), p + "ffn_up.bias": (F,), p + "ffn_down.bias": (D,)}
         if c["arch"] == "qwen3":
             shapes |= {p + "attn_q_norm.weight": (H,), p + "attn_k_norm.weight": (H,)}
     return {n: blocks(n, s, c["type"]) if len(s) == 2 and c["type"] in SCALES else plain(n, s) for n, s in shapes.items()}
@@ -95,11 +97,14 @@ def rope_parameters(c):
 
 
 def logits(c):
-    classes = {"llama": (transformers.LlamaConfig, transformers.LlamaForCausalLM), "qwen2": (transformers.Qwen2Config, transformers.Qwen2ForCausalLM), "qwen3": (transformers.Qwen3Config, transformers.Qwen3ForCausalLM)}
+    more = {"attention_bias": c["qkv_bias"], "mlp_bias": bool(c.get("all_bias"))} if c["arch"] == "llama" else {}
+    if c.get("window"):
+        more |= {"sliding_window": c["window"]}
+    classes = {"mistral": (transformers.MistralConfig, transformers.MistralForCausalLM), "llama": (transformers.LlamaConfig, transformers.LlamaForCausalLM), "qwen2": (transformers.Qwen2Config, transformers.Qwen2ForCausalLM), "qwen3": (transformers.Qwen3Config, transformers.Qwen3ForCausalLM)}
     config_class, model_class = classes[c["arch"]]
     config = config_class(vocab_size=c["vocab"], hidden_size=c["dim"], intermediate_size=c["ff"], num_hidden_layers=c["layers"], num_attention_heads=c["heads"], num_key_value_heads=c["kv_heads"],
                           head_dim=c["head_dim"], max_position_embeddings=c["context"], rms_norm_eps=c["eps"], tie_word_embeddings=c["tied"], rope_parameters=rope_parameters(c), attn_implementation="eager",
-                          **({"attention_bias": c["qkv_bias"]} if c["arch"] == "llama" else {}))
+                          **more)
     model = model_class(config).double().eval()
     state = {}
     for n, w in tensors(c).items():
@@ -135,10 +140,16 @@ cases = [case("llama-" + t.lower(), "llama", t, **(WIDE if t.endswith("K") or t 
 cases += [
     case("llama-tied", "llama", "F16", tied=True), case("llama-mha", "llama", kv_heads=4), case("llama-linear", "llama", rope=LINEAR), case("llama-yarn", "llama", rope=YARN), case("llama-3", "llama", "Q8_0", rope=LLAMA3, rope_base=500000.0),
     case("llama-split", "llama", "F16", files=3), case("qwen2", "qwen2", "F16"), case("qwen2-q4_0", "qwen2", "Q4_0", kv_heads=1), case("qwen2-q5_k", "qwen2", "Q5_K", **WIDE), case("qwen3", "qwen3", "BF16", head_dim=64), case("qwen3-q6_k", "qwen3", "Q6_K", **WIDE),
-    case("llama-safetensors", "llama", "F16", "safetensors"), case("llama-3-safetensors", "llama", "BF16", "safetensors", rope=LLAMA3, rope_base=500000.0, tied=True), case("llama-bias-safetensors", "llama", "F32", "safetensors", qkv_bias=False, rope=LINEAR),
+    case("llama-safetensors", "llama", "F16", "safetensors"), case("llama-3-safetensors", "llama", "BF16", "safetensors", rope=LLAMA3, rope_base=500000.0, tied=True),
     case("qwen2-shards", "qwen2", "F32", "safetensors", files=3), case("qwen2-yarn", "qwen2", "F16", "safetensors", rope=YARN, tied=False), case("qwen3-safetensors", "qwen3", "BF16", "safetensors", head_dim=64, rope_base=1000000.0),
 ]
-cases = [c for c in cases if c["name"] != "llama-bias-safetensors"]
+# SmolLM2's shape: three heads to one of keys, rows of few blocks; all biases that llama may have; attention that looks back on 8 positions
+SMOL = {"dim": 192, "ff": 256, "heads": 3, "kv_heads": 1, "head_dim": 64, "tied": True}
+cases += [
+    case("smollm-q4_1", "llama", "Q4_1", **SMOL), case("smollm-q8_0", "llama", "Q8_0", **SMOL), case("smollm-safetensors", "llama", "BF16", "safetensors", **SMOL),
+    case("llama-bias-safetensors", "llama", "F32", "safetensors", qkv_bias=True, all_bias=True), case("qwen2-bias-q8_0", "qwen2", "Q8_0", rope=YARN),
+    case("qwen3-yarn", "qwen3", "F16", rope=YARN, head_dim=64), case("mistral-window", "mistral", "F32", "safetensors", window=8, tied=False),
+]
 for c in cases:
     out = logits(c)
     c["rows"] = {str(t): [float("%.7g" % x) for x in out[t]] for t in KEPT}

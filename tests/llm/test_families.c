@@ -36,6 +36,9 @@ static void check_params(const json_t *c, const model_file *m)
     ck_assert_int_eq(p->context, kit_int(c, "context"));
     ck_assert_int_eq(p->tied, kit_int(c, "tied"));
     ck_assert_int_eq(p->qkv_bias, kit_int(c, "qkv_bias"));
+    ck_assert_int_eq(p->out_bias, kit_int(c, "all_bias"));
+    ck_assert_int_eq(p->ffn_bias, kit_int(c, "all_bias"));
+    ck_assert_int_eq(p->window, kit_int(c, "window"));
     ck_assert_int_eq(p->qk_norm, strcmp(kit_str(c, "arch"), "qwen3") == 0);
     ck_assert_int_eq(p->rope_interleaved,
                      strcmp(kit_str(c, "arch"), "llama") == 0 && strcmp(kit_str(c, "format"), "gguf") == 0);

@@ -83,6 +83,17 @@ static const struct patch {
     {"llama.attention.key_length", VALUE_AT, 4, 31, "rotary embedding of 31 elements"},
     {"llama.attention.layer_norm_rms_epsilon", VALUE_AT, 4, 0x7fc00000, "epsilon nan of the norms"},
     {"llama.rope.freq_base", VALUE_AT, 4, 0, "base 0 of the rotary embedding"},
+    {"llama.block_count", 0, 8, 5 | (0xffffffffull << 32), "'llama.block_count' is -1: expected 1 to 4096"},
+    {"llama.context_length", VALUE_AT, 4, 0, "'llama.context_length' is 0: expected 1 to"},
+    {"llama.context_length", VALUE_AT, 4, UINT32_MAX, "'llama.context_length' is 4294967295: expected 1 to"},
+    {"llama.embedding_length", VALUE_AT, 4, UINT32_MAX, "'llama.embedding_length' is 4294967295: expected 1 to"},
+    {"llama.embedding_length", 0, 4, 6, "'llama.embedding_length': expected an integer, found f32"},
+    {"llama.attention.head_count", 0, 4, 6, "'llama.attention.head_count': expected an integer, found f32"},
+    {"llama.rope.freq_base", VALUE_AT, 4, 0x7f800000, "base inf of the rotary embedding"},
+    {"llama.rope.freq_base", VALUE_AT, 4, 0xc61c4000, "base -10000 of the rotary embedding"},
+    {"tokenizer.ggml.tokens", 0, 4, 8, "'tokenizer.ggml.tokens': "},
+    {"tokenizer.ggml.tokens", COUNT_AT, 8, 0, "byte "},
+    {"tokenizer.ggml.eos_token_id", 0, 4, 6, "'tokenizer.ggml.eos_token_id': expected an integer, found f32"},
     {"tokenizer.ggml.model", 12, 4, 0x74726562, "tokenizer 'bert' is not known"},
     {"tokenizer.ggml.tokens", COUNT_AT, 8, UINT64_MAX, "'tokenizer.ggml.tokens': the file ends"},
     {"tokenizer.ggml.tokens", VALUE_AT, 4, 9, "'tokenizer.ggml.tokens': elements of type 9"},
@@ -134,11 +145,20 @@ END_TEST
 START_TEST(cut_short)
 {
     str file = kit_gguf(&a, kit_case(cases, "llama-q4_0"));
-    for (size_t n = 0; n < file.n - 32; n = n < 6000 ? n + 7 : n + 4001) { /* the last bytes may be padding */
+    const char *last = memmem(file.p, file.n, "ffn_down.weight", 15);
+    for (const char *p = last; p; p = memmem(p + 1, file.n - (size_t)(p + 1 - file.p), "ffn_down.weight", 15))
+        last = p;
+    ck_assert_ptr_nonnull(last);
+    size_t head = (size_t)(last - file.p) + 64, step = file.n / 64 + 1; /* every field of the tables, then every 64th */
+    for (size_t n = 0; n < file.n - 32; n += n < head ? 1 : step) {     /* the last bytes may be padding */
         tile_error err = {0};
+        unsigned long long at = ~0ull;
         kit_write(folder, "m.gguf", file.p, n);
         ck_assert_msg(model_open(in_folder("m.gguf"), &err) == NULL, "opened with %zu bytes", n);
-        ck_assert_msg(strstr(err.text, "m.gguf: byte ") != NULL, "%zu: %s", n, err.text);
+        const char *where = strstr(err.text, "m.gguf: byte ");
+        ck_assert_msg(where && sscanf(where, "m.gguf: byte %llu: ", &at) == 1 && at <= n, "%zu: %s", n, err.text);
+        ck_assert_msg(strstr(err.text, "the file ends ") || strstr(err.text, "but the file has "), "%zu: %s", n,
+                      err.text);
     }
 }
 END_TEST
@@ -176,8 +196,41 @@ START_TEST(split_sets)
     copy("keep", "m-00001-of-00003.gguf");
     (void)unlink(in_folder("m-00003-of-00003.gguf"));
     expect_refused("a missing file", path, "m-00003-of-00003.gguf: cannot open");
+    ck_assert_int_eq(symlink("m-00003-of-00003.gguf", in_folder("m-00003-of-00003.gguf")), 0);
+    expect_refused("a file that is itself", path, "m-00003-of-00003.gguf: cannot open: Too many levels");
+    (void)unlink(in_folder("m-00003-of-00003.gguf"));
+    ck_assert_int_eq(symlink("m-00001-of-00003.gguf", in_folder("m-00003-of-00003.gguf")), 0);
+    expect_refused("a set that leads back", path, "expected part 3 of 3, found a file that says it is part 1 of 3");
     copy("keep", "other.gguf");
     expect_refused("a name that is none of a set", in_folder("other.gguf"), "part of a model in 3 files");
+}
+END_TEST
+
+START_TEST(split_lies)
+{
+    static const struct {
+        const char *key;
+        int at;
+        uint16_t value;
+        const char *fault;
+    } lies[] = {
+        {"split.count", VALUE_AT, 9999,
+         "part of a model in 9999 files: expected a name as 'model-00001-of-09999.gguf'"},
+        {"split.count", VALUE_AT, 65535, "'split.count' is 65535: expected 0 to 9999"},
+        {"split.no", VALUE_AT, 1, "expected part 1 of 3, found a file that says it is part 2 of 3"},
+        {"split.tensors.count", VALUE_AT, 1, "'split.tensors.count' is 1, but the files hold 21"},
+        {"split.n", 0, 'x', "'split.no' is missing"},
+    };
+    (void)kit_make_model(&a, kit_case(cases, "llama-split"), folder);
+    str first = kit_read(&a, in_folder("m-00001-of-00003.gguf"));
+    for (uint32_t i = 0; i < COUNTOF(lies); i++) {
+        str s = str_dup(&a, first);
+        char *at = memmem(s.p, s.n, lies[i].key, strlen(lies[i].key));
+        ck_assert_ptr_nonnull(at);
+        memcpy(at + strlen(lies[i].key) + lies[i].at, &lies[i].value, lies[i].key[6] == 'n' && !lies[i].key[7] ? 1 : 2);
+        kit_write(folder, "m-00001-of-00003.gguf", s.p, s.n);
+        expect_refused(lies[i].key, in_folder("m-00001-of-00003.gguf"), lies[i].fault);
+    }
 }
 END_TEST
 
@@ -215,6 +268,14 @@ static const struct {
      "rope scaling 'dynamic'"},
     {"config.json", "\"rope_theta\"", "\"rope_scaling\": {\"type\": \"linear\", \"factor\": 0}, \"rope_theta\"",
      "by the factor 0"},
+    {"config.json", "\"rope_theta\"",
+     "\"use_sliding_window\": true, \"sliding_window\": 8, \"max_window_layers\": 1, \"rope_theta\"",
+     "'max_window_layers': a sliding window in some layers"},
+    {"config.json", "\"rope_theta\"", "\"sliding_window\": -1, \"rope_theta\"",
+     "'sliding_window' is -1: expected 0 to"},
+    {"config.json", "\"hidden_size\": 128", "\"hidden_size\": 1e400", "config.json: byte "},
+    {"config.json", "\"hidden_size\": 128", "\"hidden_size\": 99999999999999999999", "config.json: byte "},
+    {"config.json", "\"hidden_size\": 128", "\"hidden_size\": -128", "'hidden_size' is -128: expected 1 to"},
     {"tokenizer.json", "\"BPE\"", "\"Unigram\"", "'model.type' is 'Unigram': expected 'BPE'"},
     {"tokenizer.json", "\"merges\": []", "\"merges\": [\"x\"]", "'model.merges': element 0 is no pair"},
     {"tokenizer.json", "\"merges\": []", "\"merges\": 1", "'model.merges' is no list"},
@@ -253,7 +314,7 @@ START_TEST(cut_folders)
     (void)kit_make_model(&a, kit_case(cases, "llama-safetensors"), folder);
     for (uint32_t i = 0; i < COUNTOF(files); i++) {
         str whole = kit_read(&a, in_folder(files[i]));
-        for (size_t n = 0; n < whole.n; n += 1 + whole.n / 61) {
+        for (size_t n = 0; n < whole.n; n += 1 + whole.n / 64) {
             tile_error err = {0};
             kit_write(folder, files[i], whole.p, n);
             ck_assert_msg(model_open(folder, &err) == NULL, "%s opened with %zu bytes", files[i], n);
@@ -288,6 +349,16 @@ START_TEST(sharded_sets)
     edit(index, "\"weight_map\": {", "\"weight_map\": {\"x\": \"model-00001-of-00003.safetensors\", ");
     expect_refused("one too many", folder, "tensors of the ");
     copy("index", index);
+    edit(index, "model-00002-of-00003.safetensors", "model.safetensors.index.json");
+    expect_refused("an index of itself", folder, "model.safetensors.index.json: byte 0: header: ");
+    kit_write(folder, index, "{\"weight_map\": {}}", 18);
+    expect_refused("an empty index", folder, "'weight_map' is missing or empty");
+    kit_write(folder, index, "{\"weight_map\": {\"x\": 7}}", 24);
+    expect_refused("a number for a file", folder, "'weight_map' of 'x': expected the name of a file");
+    copy("index", index);
+    (void)unlink(in_folder(second));
+    ck_assert_int_eq(symlink(second, in_folder(second)), 0);
+    expect_refused("a file that is itself", folder, "model-00002-of-00003.safetensors: cannot open: Too many levels");
     (void)unlink(in_folder(second));
     expect_refused("a missing file", folder, "model-00002-of-00003.safetensors: cannot open");
 }
@@ -368,6 +439,7 @@ int main(void)
     tcase_add_test(t, cut_short);
     tcase_add_test(t, not_files);
     tcase_add_test(t, split_sets);
+    tcase_add_test(t, split_lies);
     tcase_add_loop_test(t, lying_folders, 0, COUNTOF(edits));
     tcase_add_test(t, cut_folders);
     tcase_add_test(t, sharded_sets);
