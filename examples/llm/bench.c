@@ -81,8 +81,8 @@ static bool measure(bench *b, bool (*once)(bench *), figure *f)
 
 static const char *file_name(const options *o)
 {
-    const char *slash = strrchr(o->model, '/');
-    return slash && slash[1] ? slash + 1 : o->model;
+    const char *slash = o->random ? NULL : strrchr(o->model, '/');
+    return slash && slash[1] ? slash + 1 : o->random ? o->random : o->model;
 }
 
 static void print_json(const bench *b, const figure *f)

@@ -203,7 +203,7 @@ static void make_title(loader *l)
 typedef struct attempt {
     loader *l;
     const char *path;
-    bool done;
+    bool random, done;
 } attempt;
 
 static void try_open(void *ctx)
@@ -211,17 +211,17 @@ static void try_open(void *ctx)
     attempt *t = ctx;
     loader *l = t->l;
     l->m->names = intern_new(l->a);
-    if (!open_path(l, str_of(t->path)) || !model_check(l))
+    if (!(t->random ? random_load : open_path)(l, str_of(t->path)) || !model_check(l))
         return;
     make_title(l);
     t->done = true;
 }
 
-model_file *model_open(const char *path, tile_error *err)
+static model_file *make(const char *path, bool random, tile_error *err)
 {
     model_file *m = calloc(1, sizeof *m);
     loader l = {.m = m, .a = m ? &m->a : NULL, .err = err};
-    attempt t = {&l, path, false};
+    attempt t = {&l, path, random, false};
     if (m)
         arena_init(&m->a, 0);
     bool memory = m && arena_try(&m->a, try_open, &t);
@@ -235,6 +235,16 @@ model_file *model_open(const char *path, tile_error *err)
     }
     model_close(m);
     return NULL;
+}
+
+model_file *model_open(const char *path, tile_error *err)
+{
+    return make(path, false, err);
+}
+
+model_file *model_random(const char *name, tile_error *err)
+{
+    return make(name, true, err);
 }
 
 void model_close(model_file *m)

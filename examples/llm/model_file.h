@@ -84,6 +84,8 @@ struct vocab; /* tokenizer.h */
 
 /* model.c: NULL + *err where the file can't be used; a model_file is immutable and may be shared by threads */
 model_file *model_open(const char *path, tile_error *err);
+/* random.c: a well-known shape with made-up weights: "smollm2-135m", or with a type, "qwen3-0.6b:Q8_0" */
+model_file *model_random(const char *name, tile_error *err);
 void model_close(model_file *m);
 const model_params *model_get_params(const model_file *m);
 /* NULL where the model has none of that name */

@@ -8,6 +8,7 @@
  *   gguf_model.c   GGUF metadata -> hyperparameters, vocabulary
  *   safetensors.c  bytes of safetensors files, sharded too
  *   hf_config.c    config.json -> hyperparameters      hf_vocab.c   tokenizer.json -> vocabulary
+ *   random.c       made-up weights of known shapes
  *   model_check.c  the tensors that hyperparameters call for      rope.c   frequencies
  */
 #ifndef TILE_LLM_MODEL_LOAD_H
@@ -86,6 +87,8 @@ bool hf_config_load(loader *l, str dir);
 bool hf_vocab_load(loader *l, str dir);
 struct json_t *load_json(loader *l, str path, bool needed); /* NULL: a fault, or absent and not needed */
 
+/* random.c: NAME or NAME:TYPE */
+bool random_load(loader *l, str name);
 /* model_check.c */
 bool model_check(loader *l);
 /* rope.c */

@@ -14,7 +14,7 @@ enum { MAX_STOPS = 16 };
 enum { EXIT_DONE = 0, EXIT_FAULT = 1, EXIT_USAGE = 2, EXIT_DEVICE = 3 };
 
 typedef struct options {
-    const char *model, *prompt, *file, *system, *chat_template, *device, *mode, *act, *plot, *tokens, *out;
+    const char *model, *random, *prompt, *file, *system, *chat_template, *device, *mode, *act, *plot, *tokens, *out;
     const char *stops[MAX_STOPS];
     int32_t nstops;
     int64_t n, top_k, seed, context, threads, batch, reps, repeat_last; /* -1: not given */

@@ -58,13 +58,15 @@ int session_open(session *s, const options *o, bool with_engine)
     engine_options eo;
     double from = clock_now();
     *s = (session){0};
-    if (!o->model)
+    if (o->model && o->random)
+        return usage("%s", "give either -m MODEL or --random-weights=NAME");
+    if (!o->model && !o->random)
         return usage("%s", "no model is given: -m MODEL");
     int wrong = engine_flags(o, &eo);
     eo.progress_ctx = s;
     if (wrong)
         return wrong;
-    s->model = model_open(o->model, &err);
+    s->model = o->random ? model_random(o->random, &err) : model_open(o->model, &err);
     if (s->model)
         s->tok = tokenizer_new(model_vocab(s->model), &err);
     if (s->tok && with_engine)

@@ -55,6 +55,15 @@ head -c 4000 /dev/urandom >"$top/junk.gguf"
 want 1 "junk.gguf" "a file that is no model" "$llm" generate -m "$top/junk.gguf" -p x
 want 1 "cannot read" "no such prompt file" "$llm" generate -m x -f "$top/none.txt"
 
+want 2 "give either -m MODEL or --random-weights" "two models" "$llm" bench -m x --random-weights=y
+want 1 "'y' is no model: expected smollm2-135m, " "unknown random model" "$llm" bench --random-weights=y
+want 1 "'Q9' is no type of weights" "unknown type" "$llm" bench --random-weights=smollm2-135m:Q9
+want 1 "no whole blocks of 256, as Q4_K has" "type that doesn't fit" "$llm" bench --random-weights=smollm2-135m:Q4_K
+for r in smollm2-135m smollm2-135m:Q8_0 qwen2.5-0.5b:Q4_1 qwen3-0.6b; do
+    want 0 "" "random $r" "$llm" bench --random-weights=$r -p 8 -n 1 -r 1 --json
+    grep -q "\"work\": \"tg1\", \"shape\": \[1\], \"dtype\": \"$r\"" "$top/out" && ok || bad "figures of random $r"
+done
+
 model=${XDG_CACHE_HOME:-$HOME/.cache}/tile/models/SmolLM2-135M-Instruct.Q4_1.gguf
 if [ ! -r "$model" ]; then
     echo "skip: the default model is not in the cache folder (make model fetches it)"
