@@ -47,7 +47,8 @@ static bool add_turn(chat *c, str role, str text)
     char *copy = malloc(text.n + 1);
     if (!copy)
         return out_of_memory(c);
-    memcpy(copy, text.p, text.n);
+    if (text.n) /* nothing lies at no place */
+        memcpy(copy, text.p, text.n);
     copy[text.n] = 0;
     c->turns[c->n++] = (chat_message){role, {copy, text.n}};
     return true;

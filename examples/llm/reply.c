@@ -20,7 +20,8 @@ static bool append(reply *r, str s, tile_error *err)
         r->text.p = p;
         r->cap = cap;
     }
-    memcpy((char *)(uintptr_t)r->text.p + r->text.n, s.p, s.n);
+    if (s.n)
+        memcpy((char *)(uintptr_t)r->text.p + r->text.n, s.p, s.n);
     r->text.n += s.n;
     return true;
 }
