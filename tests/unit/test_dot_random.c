@@ -2,9 +2,9 @@
  * in the interpreter, to the bit: floats are small integers, so no order of summing shows, and integers wrap.
  *
  * Random: types of operands, accumulator and result; extents of tiles and tensors, off every block; rank 2 and 3; which
- * operand is transposed, padded or strided; what is done to it on the way (casts, masks, scales); whether the product
- * stands alone, in a loop over K, in one that does more, under a condition, twice, or feeds another. `test_dot_random
- * FIRST COUNT` runs other seeds and prints the failures.
+ * operand is transposed, padded, strided or read by pointers; what is done to it on the way (casts, masks, scales);
+ * whether the product stands alone, in a loop over K, in one that does more, under a condition, twice, or feeds another.
+ * `test_dot_random FIRST COUNT` runs other seeds and prints the failures.
  */
 #include "compiler/interp.h"
 #include "tests/unit/dot_kit.h"
@@ -119,9 +119,19 @@ static void operand(made *x, const shape *s, int which, const char *row, int64_t
         snprintf(at, sizeof at, "0, ");
         snprintf(box, sizeof box, "%s, ", g);
     }
+    const char *name = which == A ? "a" : "b";
     str tile = str_fmt(x->a, "%s.load([%s%s, %s], [%s%lld, %lld])%s", which == A ? "a" : "b", at, turned ? col : row,
                        turned ? row : col, box, (long long)(turned ? cols : rows), (long long)(turned ? rows : cols),
                        turned ? ".T" : "");
+    if (!s->g && next(x, 5) == 0) { /* the same by pointers, 1 beyond the edges */
+        str at_row = str_fmt(x->a, "(arange(0, %lld) + %s)[:, None]", (long long)rows, row);
+        str at_col = str_fmt(x->a, "(arange(0, %lld) + %s)[None, :]", (long long)cols, col);
+        tile = str_fmt(x->a,
+                       "load(%s.ptr + %.*s * %s.stride(%d) + %.*s * %s.stride(%d), (%.*s < %s.size(%d)) & (%.*s < "
+                       "%s.size(%d)), %s)",
+                       name, STR_ARG(at_row), name, turned, STR_ARG(at_col), name, !turned, STR_ARG(at_row), name,
+                       turned, STR_ARG(at_col), name, !turned, next(x, 2) ? "0" : "1");
+    }
     switch (next(x, 8)) {
     case 0:
         tile = str_fmt(x->a, "(%.*s + 1)", STR_ARG(tile));
@@ -201,6 +211,17 @@ static void body(made *x, const shape *s)
         product(x, s, "p", "acc");
         sb_puts(b, "\n        acc = ");
         product(x, s, "p", "acc");
+        break;
+    case 6:
+        if (s->g)
+            sb_putf(b, "acc = acc + ");
+        else
+            sb_putf(b, "w = where(arange(0, %lld)[:, None] >= arange(0, %lld)[None, :] - lim, 1, -1)\n        t = ",
+                    (long long)s->bn, (long long)s->bn);
+        product(x, s, "p", NULL);
+        if (!s->g)
+            sb_putf(b, "\n        acc = dot(where(t > 0, 1, 0).to(%s), w.to(%s), acc)", s->op[0],
+                    strcmp(s->op[1], "u8") == 0 ? "i8" : s->op[1]);
         break;
     default:
         sb_puts(b, "acc = ");
