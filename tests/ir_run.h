@@ -17,7 +17,8 @@ static inline bool gen_run(arena *a, const ir_module *m, uint64_t max_ops, gen_m
     interp_range bounds[] = {{"i", (uint64_t)(uintptr_t)mem->ints, sizeof mem->ints},
                              {"f", (uint64_t)(uintptr_t)mem->floats, sizeof mem->floats}};
     interp_options opt = {.bounds = bounds, .nbounds = 2, .max_ops = max_ops, .max_bytes = 64 << 20};
-    uint64_t args[] = {2, 1, 1, bounds[0].base, bounds[1].base, 5, 3, 0x40490fdb};
+    /* the last two: the sizes that pass bounds asks for */
+    uint64_t args[] = {2, 1, 1, bounds[0].base, bounds[1].base, 5, 3, 0x40490fdb, sizeof mem->ints, sizeof mem->floats};
     for (int i = 0; i < GEN_ELEMS; i++) {
         mem->ints[i] = i * 77 - 1000;
         mem->floats[i] = 0x3f000000u + (uint32_t)i * 65537u;
