@@ -71,8 +71,8 @@ MUST_USE bool cpu_object(arena *a, const ir_module *m, const ir_func *k, int opt
 /* likewise for a named chip ("" = the host) */
 MUST_USE bool cpu_object_for(arena *a, const ir_func *k, const backend_target *t, str *object, cpu_info *info,
                              diags *d);
-/* explain.c: what becomes of a kernel, which has been through the passes; amounts of one program, and of one turn of the
- * `depth` loops around */
+/* explain.c: what becomes of a kernel, which has been through the passes; amounts of one program, and of one turn of
+ * the `depth` loops around */
 typedef struct cpu_fact {
     str file;
     uint32_t line; /* 0: not known */

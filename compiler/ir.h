@@ -209,7 +209,7 @@ enum ir_param_flag {
     PARAM_SCRATCH_ZERO = 4, /* zero at the start, left zero at the end */
     PARAM_WRITTEN = 8,      /* the kernel may write it (set by pass specialise) */
     PARAM_NOALIAS = 16,
-    PARAM_EXTENT = 32 /* i64: how many bytes the caller's pointer of the same arg has, below 0 = not known (pass bounds) */
+    PARAM_EXTENT = 32 /* i64: how many bytes the caller's pointer of the same arg has, below 0: not known (bounds) */
 };
 
 typedef struct ir_param {

@@ -1,13 +1,11 @@
 /* verify_parts.c: what holds over a whole kernel of the laid-out stage, beyond the types of its ops.
  *
- *   layouts   in a module for a GPU every tile has one, of as many warps as run it; the tiles of an elementwise op share
- *             one; a reduced tile's is the operand's without the dimension
- *   handles   shared tiles and channels go to the ops that use them, tokens also through loops and branches
- *   places    chan and partitions stand in the kernel's body, partitions last; shared_alloc there or in a partition's
- *             region; turns in partitions, cluster_barrier outside
- *   launches  before launch_wait only `static` parameters are read
- *   crossing  into partitions come channels, shared tiles, parameters of the kernel and scalars
- *   channels  one partition puts into one, in one copy; one gets
+ *   layouts   in a module for a GPU every tile has one, of as many warps as run it; the tiles of an elementwise op
+ * share one; a reduced tile's is the operand's without the dimension handles   shared tiles and channels go to the ops
+ * that use them, tokens also through loops and branches places    chan and partitions stand in the kernel's body,
+ * partitions last; shared_alloc there or in a partition's region; turns in partitions, cluster_barrier outside launches
+ * before launch_wait only `static` parameters are read crossing  into partitions come channels, shared tiles,
+ * parameters of the kernel and scalars channels  one partition puts into one, in one copy; one gets
  *
  * One walk in the order of the text; the place of an op is 0 outside of partitions, else the partition's number from 1.
  */
@@ -85,8 +83,8 @@ static bool layouts_of_op(walk *w, ir_op o)
 /* ops whose tiles lie alike: elementwise ones, and those that work on rows of one layout */
 static bool wants_one_layout(ir_code c)
 {
-    return (ir_ops[c].flags & ELT) || c == IR_OP_scan || c == IR_OP_map || c == IR_OP_reduce || c == IR_OP_assert || c == IR_OP_bound ||
-           c == IR_OP_hint || c == IR_OP_sort;
+    return (ir_ops[c].flags & ELT) || c == IR_OP_scan || c == IR_OP_map || c == IR_OP_reduce || c == IR_OP_assert ||
+           c == IR_OP_bound || c == IR_OP_hint || c == IR_OP_sort;
 }
 
 static void one_layout(walk *w, ir_op o)

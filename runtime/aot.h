@@ -2,7 +2,8 @@
  *
  * An object of `tilec build` holds, for each kernel, a table aot_kernel (its signature), and for each instance of it a
  * table aot_instance: how arguments reach the code, the host code for grid, checks and guards as lists of operations
- * (compiler/hostcode.h), and machine code for several levels of the processor, several times over under different facts:
+ * (compiler/hostcode.h), and machine code for several levels of the processor, several times over under different
+ * facts:
  *
  *   fast     indices fit 32 bits; addresses are multiples of 16 bytes, strided tensors have a last stride of 1, other
  *            strides are multiples of 16 elements
@@ -11,8 +12,8 @@
  *   in place one for each pair of arguments that may be the same buffer, one of which is written, under no facts or
  *            (where asked for) under these
  *
- * Visible are a function a kernel and one an instance, and a tile_linked a kernel, by which tile_kernel_linked finds its
- * instances by their consts too. The functions put their arguments into an array of 64-bit words and call
+ * Visible are a function a kernel and one an instance, and a tile_linked a kernel, by which tile_kernel_linked finds
+ * its instances by their consts too. The functions put their arguments into an array of 64-bit words and call
  * tile_aot_launch_2; all of a kernel's instances, of every object of the program, stand in one section of the linked
  * file, tile_aot_NAME, so objects add up. Every field of the tables is eight bytes wide (or a host list): the code that
  * writes them (aot_tables.c) counts on it. What changes their meaning changes AOT_VERSION and the function's name.

@@ -3,8 +3,8 @@
  * A kernel becomes instances: one for each type of its generics that -D leaves open, each value of a name that -D gives
  * several times, each optional argument present and absent. An instance is lowered once; then, for every set of facts
  * (aot.h), it goes through the passes, and through the code generator for every level of the processor. Equal machine
- * code is kept once. What a level can't do without help that a C program doesn't have (16-bit floats without F16C) is left
- * out of that level. The pieces and the tables that name them are put together by aot_link.c.
+ * code is kept once. What a level can't do without help that a C program doesn't have (16-bit floats without F16C) is
+ * left out of that level. The pieces and the tables that name them are put together by aot_link.c.
  */
 #include "runtime/aot_build.h"
 

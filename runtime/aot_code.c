@@ -1,9 +1,10 @@
 /* aot_code.c: `tilec build`: the machine code of an instance under one set of facts: the passes once, then the code
- * generator for every level of the processor, levels side by side on as many threads as were asked for (aot_request.jobs).
+ * generator for every level of the processor, levels side by side on as many threads as were asked for
+ * (aot_request.jobs).
  *
- * The code generator may add types to the module that it reads, so each level has a copy, made before any begins. What is
- * put into the object is put there in the order of aot_levels: it never depends on the threads. A level that fails is
- * done again by itself, for what it has to say.
+ * The code generator may add types to the module that it reads, so each level has a copy, made before any begins. What
+ * is put into the object is put there in the order of aot_levels: it never depends on the threads. A level that fails
+ * is done again by itself, for what it has to say.
  */
 #include "runtime/aot_build.h"
 

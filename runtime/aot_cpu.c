@@ -1,8 +1,9 @@
 /* aot_cpu.c: the levels that ahead-of-time objects hold code for, and which of them this machine can run.
  *
- * x86-64: the processor is asked by CPUID, the system by XGETBV (does it keep the AVX, AVX-512 and AMX registers across a
- * switch?) and, for AMX, by arch_prctl, for Linux gives its state to those only that ask. aarch64: Linux says in the auxiliary
- * vector what both have. What follows from the answers is told by functions of these alone, so a test gives its own.
+ * x86-64: the processor is asked by CPUID, the system by XGETBV (does it keep the AVX, AVX-512 and AMX registers across
+ * a switch?) and, for AMX, by arch_prctl, for Linux gives its state to those only that ask. aarch64: Linux says in the
+ * auxiliary vector what both have. What follows from the answers is told by functions of these alone, so a test gives
+ * its own.
  */
 #include "runtime/aot.h"
 

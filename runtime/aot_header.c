@@ -1,5 +1,5 @@
-/* aot_header.c: the C header of an ahead-of-time object: a function a kernel and one an instance, with what each argument
- * is and what is checked of it.
+/* aot_header.c: the C header of an ahead-of-time object: a function a kernel and one an instance, with what each
+ * argument is and what is checked of it.
  */
 #include "runtime/aot_build.h"
 

@@ -1,9 +1,9 @@
 /* aot_launch.c: a launch of ahead-of-time code, from top to bottom: arguments, instance, slots, host code, grid, level,
- * variant, scratch memory, run. The same checks as tile_launch makes, by the same code (check.c, overlap.c), on tables of
- * the object (aot.h) in place of the compiler's.
+ * variant, scratch memory, run. The same checks as tile_launch makes, by the same code (check.c, overlap.c), on tables
+ * of the object (aot.h) in place of the compiler's.
  *
- * Everything that a launch works on lies on its stack. A NULL stream stands for the one of the process's own cpu device,
- * which is opened by the first such launch and kept: the one piece of state here.
+ * Everything that a launch works on lies on its stack. A NULL stream stands for the one of the process's own cpu
+ * device, which is opened by the first such launch and kept: the one piece of state here.
  */
 #include "runtime/aot.h"
 #include "runtime/runtime.h"

@@ -1,13 +1,14 @@
-/* aot_link.c: ELF objects of ours, of one machine (x86-64 or aarch64), put into one relocatable object, without a linker.
+/* aot_link.c: ELF objects of ours, of one machine (x86-64 or aarch64), put into one relocatable object, without a
+ * linker.
  *
  * Each input's sections are copied as they are (sections of one name may stand side by side in an object; the linker
  * joins them), its symbols and relocations renumbered:
  *
  *   header | section bytes ... | relocations ... | symbols (locals, then globals) | names | section table
  *
- * The entry function of a kernel's object becomes a local symbol, to which undefined symbols of that name in other inputs
- * are resolved; other undefined names are shared. So what stays visible is what the glue (aot_tables.c) shows. Inputs come
- * from the code generator: what isn't understood is refused, by name.
+ * The entry function of a kernel's object becomes a local symbol, to which undefined symbols of that name in other
+ * inputs are resolved; other undefined names are shared. So what stays visible is what the glue (aot_tables.c) shows.
+ * Inputs come from the code generator: what isn't understood is refused, by name.
  */
 #include "runtime/aot_link.h"
 

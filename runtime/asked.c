@@ -1,5 +1,5 @@
-/* asked.c: TILE_ASKED=FILE: what code a program asks for, a line each, as arguments of `tilec build`, which can then make
- * it ahead of time:
+/* asked.c: TILE_ASKED=FILE: what code a program asks for, a line each, as arguments of `tilec build`, which can then
+ * make it ahead of time:
  *
  *   kernels/rmsnorm.tile --kernel=rmsnorm -D T=f32 -D W=f32 -D N=576 --in-place=x:y
  *

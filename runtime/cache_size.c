@@ -1,10 +1,10 @@
 /* cache_size.c: the cache's folder as a whole: what lies there, emptying it, and its bound.
  *
- * Compiled code takes TILE_CACHE_SIZE bytes at most (1 GiB unless it says otherwise). Nobody keeps count: a process that
- * has written an entry of n bytes looks the folder through with probability n / (limit / 64), so once in a 64th of the
- * limit on average, and where there is too much removes what was used longest ago until 7/8 of the limit are left. Eight
- * such intervals lie between the two, so the bound is passed about once in e^8 rounds, and by little. Small limits are
- * looked after at each write.
+ * Compiled code takes TILE_CACHE_SIZE bytes at most (1 GiB unless it says otherwise). Nobody keeps count: a process
+ * that has written an entry of n bytes looks the folder through with probability n / (limit / 64), so once in a 64th of
+ * the limit on average, and where there is too much removes what was used longest ago until 7/8 of the limit are left.
+ * Eight such intervals lie between the two, so the bound is passed about once in e^8 rounds, and by little. Small
+ * limits are looked after at each write.
  *
  * Any number of processes may do so at once: what another one has removed counts as gone, a file that is being read
  * stays readable, one that was used or written again in between is lost and made again. Choices of the tuner are lines

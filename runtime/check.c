@@ -1,7 +1,7 @@
 /* check.c: launch arguments against a kernel's signature: their number, kinds, element types, ranks, sizes, strides and
- * addresses, with messages that name the argument, what was expected and what was found. Generics take the element types
- * of the arguments, which must agree. It knows nothing of how the kernel was compiled: launches of ahead-of-time objects
- * are checked by the same code.
+ * addresses, with messages that name the argument, what was expected and what was found. Generics take the element
+ * types of the arguments, which must agree. It knows nothing of how the kernel was compiled: launches of ahead-of-time
+ * objects are checked by the same code.
  */
 #include "runtime/runtime.h"
 

@@ -1,7 +1,7 @@
 /* device_cpu.c: this machine's cores: machine code run by a thread pool. Where the code comes from is in cpu_code.c.
  *
- * A launch gives each thread a part of the grid's programs, `grain` a claim; where programs may wait for each other they
- * are handed out one by one, in ascending order. Every worker has a buffer of its own for the tiles that don't fit
+ * A launch gives each thread a part of the grid's programs, `grain` a claim; where programs may wait for each other
+ * they are handed out one by one, in ascending order. Every worker has a buffer of its own for the tiles that don't fit
  * registers, grown to the largest kernel so far.
  */
 #include "runtime/aot.h"

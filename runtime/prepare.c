@@ -1,8 +1,8 @@
 /* prepare.c: many launches prepared at once, compiled in parallel; and who is told that something is compiled.
  *
- * What runs in parallel is what costs: passes, code, the assembler. The front end of a module has one lock, so its kernels
- * are lowered one after the other (a quarter of a millisecond each); their variants are then made side by side, one a
- * thread (variant.c). A launch that two entries of a list ask for is compiled once: the other waits for it.
+ * What runs in parallel is what costs: passes, code, the assembler. The front end of a module has one lock, so its
+ * kernels are lowered one after the other (a quarter of a millisecond each); their variants are then made side by side,
+ * one a thread (variant.c). A launch that two entries of a list ask for is compiled once: the other waits for it.
  */
 #include "runtime/aot.h"
 #include "runtime/runtime.h"

@@ -136,8 +136,8 @@ typedef struct tile_options {
 const char *tile_version(void); /* "0.1.0" */
 
 /* device: "cpu" ("cpu:threads=N" with N threads, the caller's among them; else TILE_NUM_THREADS says how many, else as
- * many as the process may run on); "interp" (the IR interpreter: slow, checks every access whose buffer's size it knows); "cuda:N", an
- * NVIDIA GPU ("cuda" is "cuda:0") */
+ * many as the process may run on); "interp" (the IR interpreter: slow, checks every access whose buffer's size it
+ * knows); "cuda:N", an NVIDIA GPU ("cuda" is "cuda:0") */
 tile_device *tile_device_open(const char *name, tile_error *err);
 void tile_device_close(tile_device *dev);
 /* where device_print goes, a line a call; NULL: standard output */
@@ -217,11 +217,11 @@ typedef struct tile_request { /* a launch, as tile_prepare takes it */
     const tile_arg *args;
     int32_t nargs;
 } tile_request;
-/* tile_prepare of n launches on one device, compiled in parallel. Each is tried, also where another fails; the error is that
- * of the first in the list that did. progress may be NULL. */
+/* tile_prepare of n launches on one device, compiled in parallel. Each is tried, also where another fails; the error is
+ * that of the first in the list that did. progress may be NULL. */
 int tile_prepare_many(const tile_request *list, int32_t n, tile_progress_fn *progress, void *ctx, tile_error *err);
-/* fn is told of each kernel that a launch has to compile, before and after: its name, how many are done, of how many begun
- * since. It must not launch anything. NULL: nobody. */
+/* fn is told of each kernel that a launch has to compile, before and after: its name, how many are done, of how many
+ * begun since. It must not launch anything. NULL: nobody. */
 void tile_device_on_compile(tile_device *dev, tile_progress_fn *fn, void *ctx);
 
 /* Tuning. A kernel with a @tune line has several configs. tile_tune compiles them in parallel, times each with these

@@ -1,6 +1,6 @@
 /* tile_bench_cpu.c: suite latency on the CPU: check of a source of 200 lines, cold source to the end of the first
- * launch, the same with its code on disk, and launches and replays of a known kernel. Times are medians where they don't
- * say otherwise.
+ * launch, the same with its code on disk, and launches and replays of a known kernel. Times are medians where they
+ * don't say otherwise.
  */
 #include "tools/tile_bench.h"
 

@@ -4,10 +4,11 @@
  *   matmul_i8   i8 x i8 to i32: c = a b^T, kernels/matmul_narrow.tile
  *
  * OpenBLAS (cblas_sgemm, by dlopen, with as many threads as the device) takes turns with ours: in each round every one
- * launches twice, and the second is timed, so that the first finds its threads awake and its data where they are. OpenBLAS's
- * threads spin for 0.1 s after a call, which takes a core from whoever comes next: they are told to spin for 2^20 cycles
- * (OPENBLAS_THREAD_TIMEOUT, if it isn't set), and there is a rest of REST_NS after its turn, by when all sleep. `us` is the median of the rounds, `best_us` the fastest, `ratio` the median of the rounds' own ratios: of
- * f32 to sgemm, of other types to our f32, or to sgemm where our f32 isn't asked for. Where there is no OpenBLAS a line
+ * launches twice, and the second is timed, so that the first finds its threads awake and its data where they are.
+ * OpenBLAS's threads spin for 0.1 s after a call, which takes a core from whoever comes next: they are told to spin for
+ * 2^20 cycles (OPENBLAS_THREAD_TIMEOUT, if it isn't set), and there is a rest of REST_NS after its turn, by when all
+ * sleep. `us` is the median of the rounds, `best_us` the fastest, `ratio` the median of the rounds' own ratios: of f32
+ * to sgemm, of other types to our f32, or to sgemm where our f32 isn't asked for. Where there is no OpenBLAS a line
  * says so. Results are compared with sums in float64 at 64 elements.
  */
 #include "tools/tile_bench.h"

@@ -182,8 +182,8 @@ static void close_head(cg *c, carried *x, lblock head)
     LLVMBuildBr(c->b, head);
 }
 
-/* `for k: acc = dot(.., .., acc)`: so many turns are packed, then multiplied at once. Each element of the sum still adds
- * its products in ascending k */
+/* `for k: acc = dot(.., .., acc)`: so many turns are packed, then multiplied at once. Each element of the sum still
+ * adds its products in ascending k */
 static void emit_contraction(kern *k, const plan_step *s, ir_op dot)
 {
     const ir_func *f = k->f;

@@ -169,8 +169,8 @@ lval mem_spanned(nest *n, lty bits, lval first, int64_t step, int lanes);
 lval mem_zeros(kern *k);                     /* address of 64 bytes of zeros */
 lval mem_or_zeros(kern *k, lval p, lval on); /* p, or that where on (NULL = yes) is false */
 
-/* window.c: a load of lanes `step` bytes apart, of so many bits each, from memory that others have loaded; NULL: none has. p:
- * the row's address */
+/* window.c: a load of lanes `step` bytes apart, of so many bits each, from memory that others have loaded; NULL: none
+ * has. p: the row's address */
 lval window_load(nest *n, ir_op o, lty bits, lval p, int64_t step);
 /* the load made `whole`, from `first` on at this chunk */
 void window_note(nest *n, ir_op o, lty bits, lval p, lval first, int64_t step, lval whole);
@@ -210,8 +210,8 @@ typedef struct panel {
     int g;
     int64_t width, depth;
 } panel;
-/* v, cast to `to`; flip: every byte's top bit; lead: an index of the dimensions before the last two, NULL = 0; lines: how many
- * are wanted, NULL = all */
+/* v, cast to `to`; flip: every byte's top bit; lead: an index of the dimensions before the last two, NULL = 0; lines:
+ * how many are wanted, NULL = all */
 void nest_panels(kern *k, ir_val v, dtype to, lval base, const panel *p, bool flip, lval lead, lval lines);
 void nest_rows(kern *k, ir_val v, dtype to, lval base, int64_t pitch, bool flip, lval lead, lval lines);
 /* dot_pack.c: what the vectors of a chunk become */

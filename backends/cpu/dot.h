@@ -1,5 +1,5 @@
-/* dot.h: a dot by register blocks, private to the files of the CPU back end that make it: whole_dot.c decides and packs,
- * dot_micro.c multiplies, blocks of AMX by dot_tiles.c. */
+/* dot.h: a dot by register blocks, private to the files of the CPU back end that make it: whole_dot.c decides and
+ * packs, dot_micro.c multiplies, blocks of AMX by dot_tiles.c. */
 #ifndef TILE_BACKENDS_CPU_DOT_H
 #define TILE_BACKENDS_CPU_DOT_H
 

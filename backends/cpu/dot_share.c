@@ -1,7 +1,7 @@
 /* dot_share.c: which packed operands the programs of a launch share, and the code that asks for them (rt_panel.h).
  *
- * An operand of a contraction loop can be shared when it is made of loads through arguments that nothing writes, pure ops,
- * and scalars. What is packed then depends on those scalars alone; its key is
+ * An operand of a contraction loop can be shared when it is made of loads through arguments that nothing writes, pure
+ * ops, and scalars. What is packed then depends on those scalars alone; its key is
  *
  *   - those defined outside the loop, unless they follow from the launch's arguments
  *   - the loop's index at the first turn packed, its step, and the number of turns, if the index is among them

@@ -1,12 +1,13 @@
 /* dot_tiles.c: blocks of a dot by the tile registers of AMX: 32 rows by 32 columns in four tiles of 16 by 16.
  *
- *             B: tmm6      tmm7          a tile: 16 rows of 64 bytes. A's rows are rows of the packed A; a row of B's are
- *   A: tmm4   C: tmm0      tmm1          16 columns' units (pairs of bf16, quads of bytes) at one place along K, which is
- *      tmm5      tmm2      tmm3          how a panel of 32 columns lies, 128 bytes a row. Both move by 16 units a turn.
+ *             B: tmm6      tmm7          a tile: 16 rows of 64 bytes. A's rows are rows of the packed A; a row of B's
+ * are A: tmm4   C: tmm0      tmm1          16 columns' units (pairs of bf16, quads of bytes) at one place along K,
+ * which is tmm5      tmm2      tmm3          how a panel of 32 columns lies, 128 bytes a row. Both move by 16 units a
+ * turn.
  *
  * A kernel with such blocks loads the shape of the tiles once, before its programs, and gives the registers back after
- * them (tiles_begin, tiles_end). Where C ends within a tile, the block has a shape of its own: rows and columns that are
- * not there are neither read nor written.
+ * them (tiles_begin, tiles_end). Where C ends within a tile, the block has a shape of its own: rows and columns that
+ * are not there are neither read nor written.
  *
  * Numerics: bf16: for each 32 elements of K, counted from the beginning of the sum, the products of even k are added in
  * ascending order, those of odd k beside them, both from 0, denormals taken for zero; then the sum of the two is added

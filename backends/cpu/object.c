@@ -1,4 +1,5 @@
-/* object.c: a kernel as an object for this very machine or a named chip, with what a launch has to know of it; and the machine's name.
+/* object.c: a kernel as an object for this very machine or a named chip, with what a launch has to know of it; and the
+ * machine's name.
  */
 #include "backends/cpu/cpu.h"
 

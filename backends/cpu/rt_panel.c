@@ -1,20 +1,20 @@
 /* rt_panel.c: packed operands of products that the programs of a launch share.
  *
  * A box (so many lines by so many elements along K of an operand) is known by a key: the values of all scalars on which
- * its contents depend. The launch has memory for the boxes of each operand (abi_host.shared), handed out in the order in
- * which they are first wanted, and a table from keys to boxes, open-addressed, whose slots go through
+ * its contents depend. The launch has memory for the boxes of each operand (abi_host.shared), handed out in the order
+ * in which they are first wanted, and a table from keys to boxes, open-addressed, whose slots go through
  *
  *   0 empty -> hash | FILLING -> hash | OPEN           by the one thread that claimed it: key and place are written
  *                             -> hash | NONE           no memory is left: everyone packs its own
  *
- * A box is packed in turns. Whoever wants one that isn't whole takes turns of it until there are none, so those that want
- * it at the same time pack it together; then it waits for what others are at, which is one turn each. `done` counts turns
- * packed (release); a box whose count is full is whole for who reads that (acquire). Nobody waits while it owes a turn,
- * so waits end; who runs out of patience all the same (a thread that isn't run) packs a box of its own: slower, never
- * wrong.
+ * A box is packed in turns. Whoever wants one that isn't whole takes turns of it until there are none, so those that
+ * want it at the same time pack it together; then it waits for what others are at, which is one turn each. `done`
+ * counts turns packed (release); a box whose count is full is whole for who reads that (acquire). Nobody waits while it
+ * owes a turn, so waits end; who runs out of patience all the same (a thread that isn't run) packs a box of its own:
+ * slower, never wrong.
  *
- * An operand is shared where the tensor's sizes say that each box is wanted MIN_REUSE times, and no memory that the launch
- * writes overlaps it.
+ * An operand is shared where the tensor's sizes say that each box is wanted MIN_REUSE times, and no memory that the
+ * launch writes overlaps it.
  */
 #include "backends/cpu/rt_panel.h"
 

@@ -1,5 +1,5 @@
-/* rt_panel.h: packed operands of products that the programs of a launch share; called by generated code, which sees these
- * structs as arrays of 64-bit words. */
+/* rt_panel.h: packed operands of products that the programs of a launch share; called by generated code, which sees
+ * these structs as arrays of 64-bit words. */
 #ifndef TILE_BACKENDS_CPU_RT_PANEL_H
 #define TILE_BACKENDS_CPU_RT_PANEL_H
 

@@ -130,9 +130,10 @@ typedef struct gpu_chan {
     int64_t at, slot_bytes, bars; /* bytes from the start of shared memory */
     int64_t part[IR_MAX_CHAN_PARTS];
     int stages, consumers;
-    int copiers;  /* threads that copy into its slots themselves; 0 = none do */
-    bool multicast; /* what one block of the cluster loads goes to all: a slot is empty once the readers of each left it */
-    bool by_warp; /* read by ordinary loads too: every warp arrives */
+    int copiers;    /* threads that copy into its slots themselves; 0 = none do */
+    bool multicast; /* what one block of the cluster loads goes to all: a slot is empty once the readers of each left it
+                     */
+    bool by_warp;   /* read by ordinary loads too: every warp arrives */
 } gpu_chan;
 
 typedef struct gk {

@@ -1,7 +1,7 @@
 /* math_erf.c: erf on sixteen f32 at once, by tables in registers.
  *
- * |x| up to 3.9245, where the result is 1, is cut into 16 equal intervals; one vpermps takes each lane's coefficient from
- * a register, so that a polynomial of degree 6 an interval costs as many shuffles as products:
+ * |x| up to 3.9245, where the result is 1, is cut into 16 equal intervals; one vpermps takes each lane's coefficient
+ * from a register, so that a polynomial of degree 6 an interval costs as many shuffles as products:
  *
  *   erf |x| = E + t P(t), t = |x| - C
  *

@@ -2,8 +2,8 @@
  *
  * For devices that can't tell by themselves, when a launch is checked. Each pointer parameter gets a companion behind
  * the others, an i64 with PARAM_EXTENT and the same `arg`, into which the runtime puts how many bytes the caller said
- * there are. Tensor accesses are within their sizes by construction; those of tensors that the kernel makes of a pointer
- * are pointers and masks here (pass lower_tensors goes before) and are checked as such.
+ * there are. Tensor accesses are within their sizes by construction; those of tensors that the kernel makes of a
+ * pointer are pointers and masks here (pass lower_tensors goes before) and are checked as such.
  *
  * An access whose address can come of one parameter is checked against that one: `bound` names it, and the element. One
  * that can come of several must lie within one of them. One that comes of a tensor's base too, or of an address that

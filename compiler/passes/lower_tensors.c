@@ -306,7 +306,8 @@ static void set_from_parts(rw *r, ir_val v, const ir_val *at, uint32_t *i)
         return;
     }
     uint32_t rank = (uint32_t)t->rank;
-    ir_val in[1 + 2 * IR_MAX_TENSOR_RANK] = {at[(*i)++]}, *seen = ARENA_ARRAY(r->c->scratch, ir_val, IR_MAX_TENSOR_RANK);
+    ir_val in[1 + 2 * IR_MAX_TENSOR_RANK] = {at[(*i)++]},
+                      *seen = ARENA_ARRAY(r->c->scratch, ir_val, IR_MAX_TENSOR_RANK);
     for (uint32_t d = 0; d < rank; d++, *i += 3) {
         in[1 + d] = at[*i];
         seen[d] = at[*i + 1];

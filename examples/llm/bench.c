@@ -2,7 +2,8 @@
  *
  * pp: one call with p random tokens, on an empty cache. tg: n calls of one token for each of b sequences, from an empty
  * cache, random tokens again: sampling and text are no part of it. Medians of r runs after one to warm up. What memory
- * gives is measured beside, by a kernel that only reads, the best of twelve; a token of one sequence reads every weight.
+ * gives is measured beside, by a kernel that only reads, the best of twelve; a token of one sequence reads every
+ * weight.
  */
 #include "examples/llm/options.h"
 #include "examples/llm/plot.h"

@@ -61,8 +61,8 @@ double engine_parameters(const engine *e); /* numbers in the model's weights */
 int32_t engine_threads(const engine *e);
 
 enum { ENGINE_CHUNK = 512 };
-/* Appends n tokens to a sequence, in chunks of ENGINE_CHUNK. With LOGITS_LAST engine_logits(e, 0) is the last one's; with LOGITS_ALL
- * `fn` is given all of them. False + *err; then the sequence is as it was. */
+/* Appends n tokens to a sequence, in chunks of ENGINE_CHUNK. With LOGITS_LAST engine_logits(e, 0) is the last one's;
+ * with LOGITS_ALL `fn` is given all of them. False + *err; then the sequence is as it was. */
 bool engine_eval(engine *e, int32_t seq, const int32_t *ids, int64_t n, logits_want want, logits_fn *fn, void *ctx,
                  tile_error *err);
 /* appends ids[i] to sequence i for i < n; engine_logits(e, i) are its logits */

@@ -54,8 +54,8 @@ const volatile sig_atomic_t *line_halted(void)
     return &halted;
 }
 
-/* One character, for libedit. Its own reader goes on reading after a signal, so that Ctrl-C would do nothing. Bytes that
- * begin no character are dropped. */
+/* One character, for libedit. Its own reader goes on reading after a signal, so that Ctrl-C would do nothing. Bytes
+ * that begin no character are dropped. */
 static int get_char(EditLine *el, wchar_t *out)
 {
     mbstate_t state = {0};

@@ -1,9 +1,9 @@
 /* prepare.c: `llm kernels`: which kernels a model is run with, under which types, sizes and consts, as arguments of
  * `tilec build`: what `make llm-aot` builds.
  *
- * Steps of every kind go through the engine, which compiles what they need and runs none of it (engine.prepare): prompts
- * short enough to be taken row by row, and longer ones; a token of generation; all logits and their cost; every way to
- * sample; in both modes, with both kinds of activations. The runtime writes the list down (TILE_ASKED).
+ * Steps of every kind go through the engine, which compiles what they need and runs none of it (engine.prepare):
+ * prompts short enough to be taken row by row, and longer ones; a token of generation; all logits and their cost; every
+ * way to sample; in both modes, with both kinds of activations. The runtime writes the list down (TILE_ASKED).
  */
 #include "examples/llm/engine_impl.h"
 #include "examples/llm/options.h"

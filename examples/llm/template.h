@@ -4,8 +4,8 @@
  *   template_input in = {.messages = turns, .count = n, .add_generation_prompt = true, .bos = S(""), .eos = S("")};
  *   template_render(t, &in, &text, &err);   text.p is malloc'ed: free(text.p)
  *
- * Faults of the text come back as "chat template:LINE:COL: ...", when it is parsed or when it is rendered. docs/llm-files.md
- * lists what is understood.
+ * Faults of the text come back as "chat template:LINE:COL: ...", when it is parsed or when it is rendered.
+ * docs/llm-files.md lists what is understood.
  */
 #ifndef TILE_LLM_TEMPLATE_H
 #define TILE_LLM_TEMPLATE_H

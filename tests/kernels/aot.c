@@ -2,9 +2,9 @@
  *
  * For each case it is told what a user would give by -D: the case's own definitions, the types of its arguments, which
  * optionals are there, and sizes that are const parameters. `tilec build` makes an object of that one instance, at the
- * level of this host (or the one that TILE_CPU names, which the kernels compiled when they run obey too); the C compiler
- * makes a library of it and of a function that unpacks words into a call. The header is compiled with it, so that its
- * prototypes are held to the case's arguments. One libtile_rt serves all of them.
+ * level of this host (or the one that TILE_CPU names, which the kernels compiled when they run obey too); the C
+ * compiler makes a library of it and of a function that unpacks words into a call. The header is compiled with it, so
+ * that its prototypes are held to the case's arguments. One libtile_rt serves all of them.
  *
  * Building takes half a second, so of each kernel the first `aot_most` instances are built; cases that any of these can
  * run are run, the others left out. Which kernels ran is kept: main.c asks whether one was left out altogether.

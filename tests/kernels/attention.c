@@ -167,8 +167,8 @@ static double value_at(int what, int64_t b, int64_t i)
     return (double)(int64_t)hash_bytes(key, sizeof key, 1) * 0x1p-62;
 }
 
-/* The launch of `n` sequences from number b0, in a cache of `l` positions. Values of sequence b are always the same, and
- * so are q, k and v of its positions; what lies behind them is not. */
+/* The launch of `n` sequences from number b0, in a cache of `l` positions. Values of sequence b are always the same,
+ * and so are q, k and v of its positions; what lies behind them is not. */
 static bool batch_begin(kt *t, const batch_case *c, int64_t b0, int64_t n, int64_t l)
 {
     bool prefill = !strcmp(c->kernel, "attention"), paged = c->page > 0;

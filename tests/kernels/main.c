@@ -1,6 +1,6 @@
 /* main.c: `kernel-tests [--device=NAME]... [--family=NAME] [--filter=TEXT] [--aot=N] [-v]`: every kernel of kernels/
- * against its reference in kernels/ref, over odd shapes, element types, masks, NaN and infinities. Run it where kernels/
- * lies.
+ * against its reference in kernels/ref, over odd shapes, element types, masks, NaN and infinities. Run it where
+ * kernels/ lies.
  *
  * Devices default to cpu and interp, which gets the small cases only. The device "aot" is code of `tilec build`, of N
  * instances a kernel (1). CPU devices and aot must agree bit for bit. Exit status 1 where anything failed.

@@ -1,4 +1,5 @@
-/* matvec.c: matvec.tile, matvec_quant.tile and matmul_quant.tile: odd numbers of rows and blocks, against the weights as numbers. */
+/* matvec.c: matvec.tile, matvec_quant.tile and matmul_quant.tile: odd numbers of rows and blocks, against the weights
+ * as numbers. */
 #include "kernels/ref/ref.h"
 #include "tests/kernels/kit.h"
 

@@ -2,8 +2,8 @@
  * pseudo-terminal with its history, messages of several lines, Ctrl-C, /reset and /quit; what is written at a time is
  * whole characters; prompts that are empty, too long or no text; disks that are full and folders that can't be written.
  *
- * The model answers by the last byte before its reply. Its template shows a message as it is in a talk's first turn, and
- * as '#' later, so the answers tell whether a talk was forgotten.
+ * The model answers by the last byte before its reply. Its template shows a message as it is in a talk's first turn,
+ * and as '#' later, so the answers tell whether a talk was forgotten.
  */
 #include "examples/llm/utf8.h"
 #include "tests/llm/kit_model.h"

@@ -2,7 +2,8 @@
  * [--every=N] [--seed=N] [-v]`.
  *
  * Devices default to interp and cpu; results are compared with those of the first. Ends with counts and exit status 1
- * where anything failed. A crash names the case that ran. --every=8 runs one case in eight, always the same, chosen by name.
+ * where anything failed. A crash names the case that ran. --every=8 runs one case in eight, always the same, chosen by
+ * name.
  */
 #include "tests/run/run.h"
 

@@ -1,5 +1,5 @@
-/* aot_linked.c: a program of tests/tools/aot.sh: kernels of objects by name and consts, launched as those of modules, and
- * objects of another version. */
+/* aot_linked.c: a program of tests/tools/aot.sh: kernels of objects by name and consts, launched as those of modules,
+ * and objects of another version. */
 #include "lone.h"
 #include "runtime/aot.h"
 #include "shift.h"

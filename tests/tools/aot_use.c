@@ -1,4 +1,5 @@
-/* aot_use.c: a program of tests/tools/aot.sh: calls the functions of an ahead-of-time object, prints what came of it. */
+/* aot_use.c: a program of tests/tools/aot.sh: calls the functions of an ahead-of-time object, prints what came of it.
+ */
 #define _GNU_SOURCE
 #include "aot.h"
 

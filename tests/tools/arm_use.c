@@ -1,6 +1,6 @@
-/* arm_use.c: a program of tests/tools/arm.sh and amx.sh: kernels of the library, built ahead of time, on numbers that are the same
- * everywhere; a line for each: its name, the bits of its results hashed, and whether they are right (against sums in double;
- * integers exactly). With a name as argument, that kernel alone.
+/* arm_use.c: a program of tests/tools/arm.sh and amx.sh: kernels of the library, built ahead of time, on numbers that
+ * are the same everywhere; a line for each: its name, the bits of its results hashed, and whether they are right
+ * (against sums in double; integers exactly). With a name as argument, that kernel alone.
  */
 #include "attention.h"
 #include "elementwise.h"

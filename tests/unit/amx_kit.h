@@ -1,6 +1,6 @@
 /* amx_kit.h: the instructions of AMX as C functions, and LLVM text that calls these instead: code for processors with
- * tiles runs on any that has the rest. After the manual's pseudocode: shapes are checked as the processor does, rows and
- * columns beyond a tile's are zero, products of bf16 take denormals for zero.
+ * tiles runs on any that has the rest. After the manual's pseudocode: shapes are checked as the processor does, rows
+ * and columns beyond a tile's are zero, products of bf16 take denormals for zero.
  */
 #ifndef TILE_TESTS_AMX_KIT_H
 #define TILE_TESTS_AMX_KIT_H

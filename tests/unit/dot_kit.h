@@ -1,5 +1,6 @@
-/* dot_kit.h: the levels at which products are tested, and kernels of .tile source compiled for one and loaded here. Code for AMX
- * runs wherever AVX-512 is, with the instructions on tiles told by C (amx_kit.h), and by themselves where there are such.
+/* dot_kit.h: the levels at which products are tested, and kernels of .tile source compiled for one and loaded here.
+ * Code for AMX runs wherever AVX-512 is, with the instructions on tiles told by C (amx_kit.h), and by themselves where
+ * there are such.
  */
 #ifndef TILE_TESTS_DOT_KIT_H
 #define TILE_TESTS_DOT_KIT_H

@@ -1,5 +1,5 @@
-/* test_aot_cpu.c: which level of an ahead-of-time object a machine takes, told from what processor and system answer: the
- * answers here are made up, with each needed bit taken away once.
+/* test_aot_cpu.c: which level of an ahead-of-time object a machine takes, told from what processor and system answer:
+ * the answers here are made up, with each needed bit taken away once.
  */
 #include "runtime/aot.h"
 

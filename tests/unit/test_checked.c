@@ -1,6 +1,6 @@
-/* test_checked.c: modules opened with `checked`, on the CPU: an access outside the caller's buffer is a fault that names
- * kernel, argument, element and line, and touches nothing: buffers here end at a page that can't be touched. What is
- * not known to be wrong runs, and gives what it gives unchecked.
+/* test_checked.c: modules opened with `checked`, on the CPU: an access outside the caller's buffer is a fault that
+ * names kernel, argument, element and line, and touches nothing: buffers here end at a page that can't be touched. What
+ * is not known to be wrong runs, and gives what it gives unchecked.
  */
 #include "base/base.h"
 #include "runtime/tile.h"

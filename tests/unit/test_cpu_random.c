@@ -55,8 +55,9 @@ static const char *run_compiled(arena *a, const ir_module *m, gen_memory_image *
         mem->floats[i] = 0x3f000000u + (uint32_t)i * 65537u;
     }
     abi_host host = {.print = ignore_print, .fault = ignore_fault};
-    abi_thread t = {
-        .host = &host, .buffer = arena_alloc(a, (size_t)k.info.buffer_bytes + 64, 64), .buffer_bytes = k.info.buffer_bytes};
+    abi_thread t = {.host = &host,
+                    .buffer = arena_alloc(a, (size_t)k.info.buffer_bytes + 64, 64),
+                    .buffer_bytes = k.info.buffer_bytes};
     memset(t.buffer, 0xa5, (size_t)k.info.buffer_bytes);
     uint64_t args[] = {2, 1, 1, (uint64_t)(uintptr_t)mem->ints, (uint64_t)(uintptr_t)mem->floats, 5, 3, 0x40490fdb};
     k.entry(args, 0, 2, &t);

@@ -3,10 +3,10 @@
  * A kernel of .tile source is compiled for this machine and for named levels below it, with tiles of odd and even
  * extents, b row by row or transposed, over sizes off every block. Each result is held against float64 sums (with NaN
  * and infinities among the operands where floats are), and all results of one K, type and target must be the same bits,
- * whatever the tiles: an element's order of summing depends on nothing else; and whether each program packs its operands
- * or all share them, in one thread, in several, or where the memory for sharing is not to be had. Columns and rows beyond
- * the result keep what they held. Code for AMX runs everywhere that AVX-512 is, with the instructions on tiles told by C
- * (amx_kit.h; in one thread), and by themselves where there are such.
+ * whatever the tiles: an element's order of summing depends on nothing else; and whether each program packs its
+ * operands or all share them, in one thread, in several, or where the memory for sharing is not to be had. Columns and
+ * rows beyond the result keep what they held. Code for AMX runs everywhere that AVX-512 is, with the instructions on
+ * tiles told by C (amx_kit.h; in one thread), and by themselves where there are such.
  */
 #include "tests/unit/dot_kit.h"
 

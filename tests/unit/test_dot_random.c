@@ -1,10 +1,10 @@
-/* test_dot_random.c: random kernels around products compute in compiled code, at every level of dot_kit.h, what they compute
- * in the interpreter, to the bit: floats are small integers, so no order of summing shows, and integers wrap.
+/* test_dot_random.c: random kernels around products compute in compiled code, at every level of dot_kit.h, what they
+ * compute in the interpreter, to the bit: floats are small integers, so no order of summing shows, and integers wrap.
  *
  * Random: types of operands, accumulator and result; extents of tiles and tensors, off every block; rank 2 and 3; which
  * operand is transposed, padded, strided or read by pointers; what is done to it on the way (casts, masks, scales);
- * whether the product stands alone, in a loop over K, in one that does more, under a condition, twice, or feeds another.
- * `test_dot_random FIRST COUNT` runs other seeds and prints the failures.
+ * whether the product stands alone, in a loop over K, in one that does more, under a condition, twice, or feeds
+ * another. `test_dot_random FIRST COUNT` runs other seeds and prints the failures.
  */
 #include "compiler/interp.h"
 #include "tests/unit/dot_kit.h"

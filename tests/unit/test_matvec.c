@@ -1,6 +1,6 @@
 /* test_matvec.c: what a row of a matrix times vectors is doesn't depend, to the bit, on how many vectors there are, on
- * how many rows, or on the number of threads. And blocks of bytes at their extremes, the last of them at the end of what
- * may be read: sums that just fit 16 bits, and neighbouring words of each block.
+ * how many rows, or on the number of threads. And blocks of bytes at their extremes, the last of them at the end of
+ * what may be read: sums that just fit 16 bits, and neighbouring words of each block.
  */
 #include "runtime/tile.h"
 

@@ -1,5 +1,6 @@
-/* test_prepare.c: launches prepared together are compiled side by side, each once, and need nothing more when they come;
- * one that fails leaves the others prepared; threads that want one variant at once get the same; who is told of it.
+/* test_prepare.c: launches prepared together are compiled side by side, each once, and need nothing more when they
+ * come; one that fails leaves the others prepared; threads that want one variant at once get the same; who is told of
+ * it.
  */
 #include "base/base.h"
 #include "runtime/tile.h"
