@@ -197,6 +197,7 @@ static int get_line(line_reader *r, str *out)
     } else {
         halted = 0;
         errno = 0;
+        el_set(r->el, EL_PREP_TERM, 1); /* before the prompt: a Ctrl-D behind it is for libedit, not for the terminal */
         p = el_gets(r->el, &n);
         if (!p || n <= 0) {
             if (halted || (n < 0 && errno == EINTR)) {
