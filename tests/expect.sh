@@ -16,3 +16,13 @@ expect() {
         head -20 out
     fi
 }
+
+# is WHAT EXPECTED FOUND
+is() {
+    if [ "$2" = "$3" ]; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        echo "FAILED: $1: expected '$2', found '$3'"
+    fi
+}

@@ -9,21 +9,12 @@ objdump=$(command -v llvm-objdump-22 || command -v llvm-objdump || command -v ob
 dir=$(mktemp -d) || exit 1
 trap 'rm -rf "$dir"' EXIT
 passed=0 failed=0 skipped=0
+. "$root/tests/expect.sh"
 case $VARIANT in
 asan) san=-fsanitize=address ;;
 ubsan) san=-fsanitize=undefined ;;
 *) san= ;;
 esac
-
-# is WHAT EXPECTED FOUND
-is() {
-    if [ "$2" = "$3" ]; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        echo "FAILED: $1: expected '$2', found '$3'"
-    fi
-}
 
 # uses OBJECT: the instructions on tiles that it has, each once
 uses() {

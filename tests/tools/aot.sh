@@ -9,21 +9,12 @@ FLOOR=2.34 # of the C library, for what is built on Debian 12; docs/aot.md state
 dir=$(mktemp -d) || exit 1
 trap 'rm -rf "$dir"' EXIT
 passed=0 failed=0 skipped=0
+. "$root/tests/expect.sh"
 case $VARIANT in
 asan) san=-fsanitize=address ;;
 ubsan) san=-fsanitize=undefined ;;
 *) san= ;;
 esac
-
-# is WHAT EXPECTED FOUND
-is() {
-    if [ "$2" = "$3" ]; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        echo "FAILED: $1: expected '$2', found '$3'"
-    fi
-}
 
 # refuses WHAT CODE TEXT ARG...: tilec build ends so
 refuses() {

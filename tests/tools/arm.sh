@@ -8,16 +8,7 @@ build=${tilec%/*} root=$PWD cross=${CROSS:-aarch64-linux-gnu}-
 dir=$(mktemp -d) || exit 1
 trap 'rm -rf "$dir"' EXIT
 passed=0 failed=0 skipped=0
-
-# is WHAT EXPECTED FOUND
-is() {
-    if [ "$2" = "$3" ]; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        echo "FAILED: $1: expected '$2', found '$3'"
-    fi
-}
+. "$root/tests/expect.sh"
 
 # objects OUT TARGET: the kernels that arm_use.c calls
 objects() {
